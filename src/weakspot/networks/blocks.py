@@ -1,0 +1,161 @@
+"""The building blocks of all networks, for two and three spatial dimensions.
+
+The dimension of the images picks the functions in ``DIMS`` and nothing else changes. Concatenations are never made:
+the convolution of a concatenation is the sum of the convolutions of its parts, and the part that comes from a coarser
+scale is convolved there (see `Convolution`).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Dim:
+    """The functions of one number of spatial dimensions, and the memory layout that is fastest with them."""
+
+    conv: Callable[..., Tensor]
+    conv_transpose: Callable[..., Tensor]
+    max_pool: Callable[..., Tensor]
+    batch_norm: type[nn.Module]
+    linear: str
+    memory_format: torch.memory_format
+
+
+DIMS = {
+    2: Dim(F.conv2d, F.conv_transpose2d, F.max_pool2d, nn.BatchNorm2d, "bilinear", torch.channels_last),
+    3: Dim(F.conv3d, F.conv_transpose3d, F.max_pool3d, nn.BatchNorm3d, "trilinear", torch.channels_last_3d),
+}
+
+# Taps of a transposed convolution of size 4 and stride 2 that equals "nearest upsampling by 2, then a convolution of
+# size 3" along one axis: row t holds the taps of the small kernel that one coarse value meets at fine offset t - 1.
+_UPSAMPLING_TAPS = torch.tensor([[0.0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])
+
+
+def upsampling_kernel(weight: Tensor) -> Tensor:
+    """Turn the kernel of a convolution after nearest upsampling by 2 into that of one transposed convolution.
+
+    Parameters
+    ----------
+    weight : (out, in, 3, 3[, 3])
+
+    Returns
+    -------
+    (in, out, 4, 4[, 4])
+        ``conv_transpose(x, kernel, stride=2, padding=1)`` equals ``conv(upsample(x), weight, padding=1)`` with
+        ``(2/3)**2`` of the multiplications in 2D, ``(2/3)**3`` in 3D, against a plain convolution at the fine scale,
+        and without the upsampled tensor.
+    """
+    taps = _UPSAMPLING_TAPS.to(weight)
+    for axis in range(2, weight.ndim):
+        weight = torch.movedim(torch.tensordot(weight, taps, dims=([axis], [1])), -1, axis)
+    return weight.transpose(0, 1)
+
+
+def to_layout(images: Tensor) -> Tensor:
+    """Return the images in the memory layout that the convolutions are fastest in.
+
+    With one channel the contiguous and the channels-last layout differ in strides alone, and PyTorch keeps the
+    contiguous ones, for which the first convolution takes ten times as long: hence the explicit strides.
+    """
+    memory_format = DIMS[images.ndim - 2].memory_format
+    if images.shape[1] > 1:
+        return images.contiguous(memory_format=memory_format)
+    strides = torch.empty(images.shape, device="meta").to(memory_format=memory_format).stride()
+    return images.contiguous().as_strided(images.shape, strides)
+
+
+def pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
+    """Pad with zeros at the end of each spatial axis to the next multiple, so that pooling loses no voxel."""
+    pads = [(-size) % multiple for size in reversed(images.shape[2:])]
+    return F.pad(images, [side for pad in pads for side in (0, pad)]) if any(pads) else images
+
+
+def crop(features: Tensor, shape: Sequence[int]) -> Tensor:
+    """Undo `pad_to_multiple` on feature maps of the input's resolution."""
+    return features[(..., *(slice(size) for size in shape))]
+
+
+class Convolution(nn.Module):
+    """Convolution with zero padding and ReLU, of parts that stand for one concatenation.
+
+    Computes ``relu(norm(conv(concatenate(*fine, upsample(coarse)), weight) + bias))`` part by part, where `upsample` is
+    nearest-neighbour by a factor 2 and ``norm`` is nothing in a delivered network and batch norm during training
+    (see `weakspot.networks.normalisation`).
+
+    Parameters
+    ----------
+    dims : 2 or 3
+    fine : channels of each part at the output's resolution
+    out_channels : int
+    coarse : channels of each part at half of that resolution, after the fine ones in the weight's order
+    kernel : 3, or 1 for a voxelwise layer (which takes no coarse parts)
+    """
+
+    def __init__(
+        self, dims: int, fine: Sequence[int], out_channels: int, coarse: Sequence[int] = (), kernel: int = 3
+    ) -> None:
+        super().__init__()
+        self.dims, self.fine, self.coarse = dims, tuple(fine), tuple(coarse)
+        self.weight = nn.Parameter(torch.empty(out_channels, sum(fine) + sum(coarse), *[kernel] * dims))
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+        self.norm: nn.Module | None = None
+        nn.init.kaiming_normal_(self.weight)
+
+    def forward(self, fine: Sequence[Tensor], coarse: Sequence[Tensor] = ()) -> Tensor:
+        """Return (batch, out_channels, *spatial) from the fine and coarse parts."""
+        return self.activate(self.linear(fine, coarse))
+
+    def linear(self, fine: Sequence[Tensor], coarse: Sequence[Tensor] = ()) -> Tensor:
+        """Return the convolution alone."""
+        dim = DIMS[self.dims]
+        *kernels, coarse_kernel = self.weight.split([*self.fine, sum(self.coarse)], dim=1)
+        padding = self.weight.shape[-1] // 2
+        total = dim.conv(fine[0], kernels[0], self.bias, padding=padding)
+        for part, kernel in zip(fine[1:], kernels[1:], strict=True):
+            total = total + dim.conv(part, kernel, padding=padding)
+        if coarse:
+            # At the coarse scale the concatenation costs a quarter or an eighth, and one large convolution wins.
+            joined = torch.cat(list(coarse), dim=1)
+            total = total + dim.conv_transpose(joined, upsampling_kernel(coarse_kernel), stride=2, padding=1)
+        return total
+
+    def activate(self, features: Tensor) -> Tensor:
+        """Return what follows the convolution: the norm, where there is one, and ReLU."""
+        return F.relu(features if self.norm is None else self.norm(features))
+
+
+class Head(nn.Module):
+    """Global pooling of all feature maps, then one linear unit: the predicted count.
+
+    Parameters
+    ----------
+    channels : int
+        Number of pooled feature maps.
+    pool : "mean" or "max"
+    """
+
+    POOLS: dict[str, Callable[[Tensor], Tensor]] = {  # noqa: RUF012
+        "mean": lambda features: features.flatten(2).mean(2),
+        "max": lambda features: features.flatten(2).amax(2),
+    }
+
+    def __init__(self, channels: int, pool: str = "mean") -> None:
+        super().__init__()
+        self.pool = pool
+        self.weight = nn.Parameter(torch.empty(channels))
+        self.bias = nn.Parameter(torch.zeros(()))
+        self.norm: nn.Module | None = None
+        nn.init.normal_(self.weight, std=channels**-0.5)
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        """Return the count (batch,) of features (batch, channels, *spatial), one entry or several."""
+        pooled = torch.cat([self.POOLS[self.pool](part) for part in features], dim=1)
+        return self.linear(pooled if self.norm is None else self.norm(pooled))
+
+    def linear(self, pooled: Tensor) -> Tensor:
+        """Return the count (batch,) of pooled features (batch, channels)."""
+        return pooled @ self.weight + self.bias
