@@ -1,0 +1,1 @@
+"""Files, cohort tables, points, digit grids and augmentation."""

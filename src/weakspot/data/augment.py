@@ -1,0 +1,168 @@
+"""Augmentation (paper 3.5): random translations, rotations and flips, n-D; sampled, recorded, then applied.
+
+A voxel's position is its index, an image's centre is (size - 1) / 2, and a transform flips about the centre,
+then rotates about it, then translates. All positions are in voxels until `_sampling_grid` turns them into the
+coordinates of ``torch.nn.functional.grid_sample``, with ``align_corners=False``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+FloatArray = NDArray[np.float64]
+
+# The planes in which images turn, by the number of dimensions; in 3D one Euler angle an axis.
+PLANES = {2: ((0, 1),), 3: ((1, 2), (2, 0), (0, 1))}
+
+
+@dataclass(frozen=True)
+class AugmentSettings:
+    """How far images are moved; the defaults are the paper's (section 3.5).
+
+    Attributes
+    ----------
+    translation_vox : float
+        The largest translation along each axis, in voxels.
+    rotation_rad : float
+        The largest rotation in each plane, in radians.
+    flip : bool
+        Whether each axis is flipped in half of the cases.
+    """
+
+    translation_vox: float = 2.0
+    rotation_rad: float = 0.2
+    flip: bool = True
+
+
+PAPER = AugmentSettings()
+
+
+@dataclass(frozen=True, eq=False)
+class Transforms:
+    """The transforms of ``n`` images, as drawn.
+
+    Attributes
+    ----------
+    translation_vox : (n, dims)
+        Along each axis.
+    rotation_rad : (n, 1) in 2D, (n, 3) in 3D
+        In each of ``PLANES``; the last is applied first. In 2D a positive angle turns the y towards the x
+        axis.
+    flip : (n, dims) bool
+        Which axes are reversed.
+    """
+
+    translation_vox: FloatArray
+    rotation_rad: FloatArray
+    flip: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.flip)
+
+
+def sample(rng: np.random.Generator, n: int, dims: int, settings: AugmentSettings = PAPER) -> Transforms:
+    """Draw the transforms of ``n`` images: translations and angles uniform, flips with probability 1/2.
+
+    >>> sample(np.random.default_rng(0), 4, dims=3).rotation_rad.shape
+    (4, 3)
+    """
+    return Transforms(
+        settings.translation_vox * rng.uniform(-1, 1, (n, dims)),
+        settings.rotation_rad * rng.uniform(-1, 1, (n, len(PLANES[dims]))),
+        (rng.random((n, dims)) < 0.5) & settings.flip,
+    )
+
+
+def matrices(transforms: Transforms, shape: Sequence[int], spacing: Sequence[float] | None = None) -> FloatArray:
+    """Return the affine maps (n, dims, dims + 1) that take a voxel's position to where it moves.
+
+    Parameters
+    ----------
+    transforms
+        Of ``n`` images.
+    shape
+        The images' spatial shape.
+    spacing
+        The voxels' sizes (mm), for rotations that are rigid in mm; without, they are rigid in voxels.
+    """
+    n, dims = transforms.flip.shape
+    linear = np.broadcast_to(np.eye(dims), (n, dims, dims))
+    for (a, b), angle in zip(PLANES[dims], transforms.rotation_rad.T, strict=True):
+        turn = np.tile(np.eye(dims), (n, 1, 1))
+        turn[:, a, a] = turn[:, b, b] = np.cos(angle)
+        turn[:, b, a] = np.sin(angle)
+        turn[:, a, b] = -turn[:, b, a]
+        linear = linear @ turn
+    scale = np.ones(dims) if spacing is None else np.asarray(spacing, float)
+    linear = linear * (scale / scale[:, None]) * np.where(transforms.flip, -1.0, 1.0)[:, None]
+    centre = (np.asarray(shape) - 1) / 2
+    return np.concatenate([linear, (centre + transforms.translation_vox - linear @ centre)[..., None]], axis=2)
+
+
+def apply(images: Tensor, transforms: Transforms, spacing: Sequence[float] | None = None) -> Tensor:
+    """Move images, in one linear resampling of the batch; what comes from outside is zero.
+
+    Flips without rotation and translation are exact.
+
+    Parameters
+    ----------
+    images : (n, channels, *spatial)
+        Of a floating type, on any device.
+    transforms
+        Of ``n`` images.
+    spacing
+        As for ``matrices``.
+
+    Returns
+    -------
+    Tensor
+        New images of the same shape, type and device.
+    """
+    resampled = transforms.rotation_rad.any(axis=1) | transforms.translation_vox.any(axis=1)
+    if resampled.any():
+        affine = matrices(transforms, images.shape[2:], spacing)
+        moved = functional.grid_sample(images, _sampling_grid(affine, images), align_corners=False)
+    else:
+        moved = images.clone()
+    for place in np.flatnonzero(~resampled):
+        moved[place] = images[place].flip([int(axis) + 1 for axis in np.flatnonzero(transforms.flip[place])])
+    return moved
+
+
+def apply_to_points(
+    points: Sequence[FloatArray],
+    transforms: Transforms,
+    shape: Sequence[int],
+    spacing: Sequence[float] | None = None,
+) -> tuple[FloatArray, ...]:
+    """Move the points (m, dims) of each of ``n`` images of ``shape`` with it; they may leave the image."""
+    affine = matrices(transforms, shape, spacing)
+    return tuple(each @ map_[:, :-1].T + map_[:, -1] for each, map_ in zip(points, affine, strict=True))
+
+
+def _sampling_grid(affine: FloatArray, images: Tensor) -> Tensor:
+    """Return where each voxel's value comes from, (n, *spatial, dims) in [-1, 1], the last axis first.
+
+    Coordinates are stored one after the other, which ``grid_sample`` takes as well as interleaved ones; so
+    each is one contiguous sum, which is far faster than ``affine_grid``.
+    """
+    shape = np.array(images.shape[2:])
+    n, dims = len(images), len(shape)
+    centre = (shape - 1) / 2
+    back = np.linalg.inv(affine[..., :-1])
+    offset = affine[..., -1] + affine[..., :-1] @ centre - centre  # how far the centre moves
+    theta = np.concatenate([back, -back @ offset[..., None]], axis=2) * (2 / shape)[:, None]
+    terms = torch.from_numpy(theta[:, ::-1].copy()).to(images).reshape(n, dims, dims + 1, *[1] * dims)
+    total = terms[:, :, dims]
+    for axis, size in enumerate(images.shape[2:]):
+        along = [1] * dims
+        along[axis] = size
+        position = torch.arange(size, device=images.device, dtype=images.dtype) - (size - 1) / 2
+        total = total + terms[:, :, axis] * position.reshape(along)
+    return total.movedim(1, -1)

@@ -1,0 +1,157 @@
+"""Images: any readable file -> float32 (channels, *spatial) in [0, 1], and a cohort's images in memory."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weakspot.data.cohort import Cohort
+from weakspot.data.formats import READERS, Stored
+from weakspot.data.problems import file_problem, refuse
+from weakspot.errors import InputError
+
+_INTEGERS = (np.uint8, np.uint16, np.int8, np.int16)
+
+
+def read_image(path: str | Path) -> NDArray[np.float32]:
+    """Read one image.
+
+    Formats: PNG, JPEG, BMP, TIFF of one page, and ``.npy``, (height, width) or (height, width, 3). Axes and
+    their order are the file's own. Colour has three channels, palettes are looked up, transparency is left
+    out.
+
+    Returns
+    -------
+    (channels, *spatial) float32
+        Integers divided by the largest of their type, so in [0, 1] (signed types may go down to -1); true is
+        1; floats as they are.
+
+    Raises
+    ------
+    InputError
+        No such file, an unknown ending, a file that is damaged, empty or something else, several pages, NaN
+        or infinite values, a type without a scale, an orientation tag that turns the image.
+    """
+    return scaled(read_stored(path))
+
+
+def read_stored(path: str | Path) -> Stored:
+    """Read one image as ``read_image`` does, in the file's own type (8 or 16 bit) or float32."""
+    path = Path(path)
+    name = path.name.lower()
+    reader = next((reader for suffix, reader in READERS.items() if name.endswith(suffix)), None)
+    if problem := file_problem(path):
+        raise InputError(f"{path}: {problem}")
+    if reader is None:
+        raise InputError(f"{path}: files of this ending are not read, only {', '.join(READERS)}")
+    try:
+        return _usable(reader(path))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except Exception as error:  # a decoder may raise anything on a damaged file
+        raise InputError(f"{path}: cannot be read, being damaged or not what its ending says ({error!r})") from error
+
+
+def scaled(image: Stored) -> NDArray[np.float32]:
+    """Return an image in float32, integers divided by the largest value of their type."""
+    return np.divide(image, full_scale(image.dtype), dtype=np.float32, casting="unsafe")
+
+
+def full_scale(dtype: np.dtype[Any]) -> float:
+    """Return the stored value that stands for 1."""
+    return float(np.iinfo(dtype).max) if np.issubdtype(dtype, np.integer) else 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class ImageStore:
+    """Images in memory as they were stored (a quarter of float32 for 8 bits), scaled when taken out.
+
+    Attributes
+    ----------
+    images : tuple of (channels, *spatial)
+        Of one number of channels and dimensions; the sizes may differ.
+    least_shape : spatial shape, or None
+        To which smaller images are padded, so that several stores (training and validation, say) give one shape.
+    """
+
+    images: tuple[Stored, ...]
+    least_shape: tuple[int, ...] | None = None
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.images)
+
+    @property
+    def channels(self) -> int:
+        """The number of channels."""
+        return int(self.images[0].shape[0])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The spatial shape of every batch: along each axis the largest size of the images and ``least_shape``."""
+        shapes = [image.shape[1:] for image in self.images]
+        shapes += [self.least_shape] if self.least_shape else []
+        return tuple(max(sizes) for sizes in zip(*shapes, strict=True))
+
+    def batch(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+        """Return the images at ``indices`` as (len(indices), channels, *shape), scaled.
+
+        Smaller images are padded with zeros at the far end of each axis: indices of voxels stay what they
+        were, and an image looks the same in every batch.
+        """
+        batch = np.zeros((len(indices), self.channels, *self.shape), np.float32)
+        for place, index in zip(batch, indices, strict=True):
+            image = self.images[index]
+            place[tuple(slice(size) for size in image.shape)] = scaled(image)
+        return batch
+
+
+def load_images(cohort: Cohort) -> ImageStore:
+    """Read all images of a cohort.
+
+    Raises
+    ------
+    InputError
+        Lists every image that cannot be read, and every one whose channels or dimensions differ from those of
+        most.
+    """
+    images: dict[str, Stored] = {}
+    problems: list[str] = []
+    for identifier, path in zip(cohort.ids, cohort.paths, strict=True):
+        try:
+            images[identifier] = read_stored(path)
+        except InputError as error:
+            problems.append(f"id {identifier}: {error}")
+    kinds = {identifier: f"{len(image)} channel(s) in {image.ndim - 1}D" for identifier, image in images.items()}
+    common = Counter(kinds.values()).most_common(1)
+    problems += [
+        f"id {identifier}: {kind}, where most images have {common[0][0]}"
+        for identifier, kind in kinds.items()
+        if kind != common[0][0]
+    ]
+    refuse("the cohort's images", problems)
+    return ImageStore(tuple(images.values()))
+
+
+def _usable(image: Stored) -> Stored:
+    """Return the image in a type that has a scale, in the machine's byte order, or refuse it."""
+    if image.size == 0:
+        raise InputError(f"an image without pixels, of shape {image.shape[1:]}")
+    if image.dtype.kind == "b":
+        return image.astype(np.uint8) * np.uint8(255)
+    if image.dtype.kind == "f":
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as such
+            image = image.astype(np.float32)
+        if broken := int(np.count_nonzero(~np.isfinite(image))):
+            raise InputError(f"{broken} of its {image.size} values are NaN or infinite; replace them first")
+        return image
+    if image.dtype.newbyteorder("=") not in _INTEGERS:
+        raise InputError(
+            f"its values are of type {image.dtype}, whose range is no scale of intensities; "
+            "save it in 8 or 16 bits, or as floats between 0 and 1"
+        )
+    return image.astype(image.dtype.newbyteorder("="), copy=False)
