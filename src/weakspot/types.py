@@ -17,5 +17,5 @@ class CountOutput(NamedTuple):
         concatenation that is never made, possibly of several resolutions.
     """
 
-    count: Tensor
+    count: Tensor  # type: ignore[assignment]
     features: tuple[Tensor, ...]

@@ -7,6 +7,7 @@ scale is convolved there (see `Convolution`).
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -76,7 +77,8 @@ def pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
 
 def crop(features: Tensor, shape: Sequence[int]) -> Tensor:
     """Undo `pad_to_multiple` on feature maps of the input's resolution."""
-    return features[(..., *(slice(size) for size in shape))]
+    window: tuple[Any, ...] = (..., *(slice(size) for size in shape))
+    return features[window]
 
 
 class Convolution(nn.Module):
@@ -100,7 +102,8 @@ class Convolution(nn.Module):
     ) -> None:
         super().__init__()
         self.dims, self.fine, self.coarse = dims, tuple(fine), tuple(coarse)
-        self.weight = nn.Parameter(torch.empty(out_channels, sum(fine) + sum(coarse), *[kernel] * dims))
+        shape = (out_channels, sum(fine) + sum(coarse), *[kernel] * dims)
+        self.weight = nn.Parameter(torch.empty(shape, memory_format=DIMS[dims].memory_format))
         self.bias = nn.Parameter(torch.zeros(out_channels))
         self.norm: nn.Module | None = None
         nn.init.kaiming_normal_(self.weight)
@@ -112,7 +115,7 @@ class Convolution(nn.Module):
     def linear(self, fine: Sequence[Tensor], coarse: Sequence[Tensor] = ()) -> Tensor:
         """Return the convolution alone."""
         dim = DIMS[self.dims]
-        *kernels, coarse_kernel = self.weight.split([*self.fine, sum(self.coarse)], dim=1)
+        *kernels, coarse_kernel = torch.split(self.weight, [*self.fine, sum(self.coarse)], dim=1)
         padding = self.weight.shape[-1] // 2
         total = dim.conv(fine[0], kernels[0], self.bias, padding=padding)
         for part, kernel in zip(fine[1:], kernels[1:], strict=True):

@@ -45,10 +45,10 @@ def fold(network: nn.Module) -> None:
         scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
         shift = norm.bias - scale * norm.running_mean
         if isinstance(layer, Head):
-            layer.bias += layer.weight @ shift
-            layer.weight *= scale
+            layer.bias.add_(layer.weight @ shift)
+            layer.weight.mul_(scale)
         else:
-            layer.weight *= scale.reshape(-1, *[1] * layer.dims, 1)
+            layer.weight.mul_(scale.reshape(-1, *[1] * layer.dims, 1))
             layer.bias.copy_(scale * layer.bias + shift)
         layer.norm = None
 

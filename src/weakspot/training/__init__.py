@@ -1,0 +1,1 @@
+"""Fitting networks to counts, and the run folders that come of it."""

@@ -1,0 +1,58 @@
+"""The commands, and how they end."""
+
+import sys
+
+import typer
+
+import weakspot
+from weakspot.cli.train import train
+from weakspot.errors import InputError
+
+app = typer.Typer(
+    name="weakspot",
+    help="Count what you see; weakspot finds where it is: train a detector from counts alone.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"weakspot {weakspot.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Show the version and exit."
+    ),
+) -> None:
+    pass
+
+
+app.command()(train)
+
+
+def main() -> None:
+    """Run the command line; exit code 0, 1 if the work failed (with one clear line why) or 2 for wrong usage."""
+    from weakspot.cli.console import plain_warnings
+
+    try:
+        with plain_warnings():
+            app()
+    except InputError as error:
+        sys.exit(_failed(str(error)))
+    except KeyboardInterrupt:
+        sys.exit(_failed("interrupted"))
+    except MemoryError as error:
+        sys.exit(_failed(f"out of memory ({error}): use smaller images, or a smaller --width"))
+    except OSError as error:
+        sys.exit(_failed(f"{error.filename or 'the system'}: {error.strerror or error}"))
+
+
+def _failed(reason: str) -> int:
+    print(f"error: {reason}", file=sys.stderr)
+    return 1

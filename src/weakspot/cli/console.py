@@ -1,0 +1,85 @@
+"""What commands share: printing, progress bars, and ending with a clear line."""
+
+import json
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from weakspot.training.settings import Progress
+
+
+def say(line: str) -> None:
+    """Print a line of the command's own."""
+    print(line, flush=True)
+
+
+def warn(line: str) -> None:
+    """Print a line about something that may be wrong."""
+    print(f"warning: {line}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Show warnings as single lines."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_args, **_kwargs: warn(str(message))
+        yield
+
+
+@contextmanager
+def training_bar() -> Iterator[Callable[["Progress"], None]]:
+    """Show a training's progress: the losses, and the time left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("training"),
+        BarColumn(),
+        TextColumn("step {task.completed:.0f}/{task.total}"),
+        TextColumn("{task.fields[losses]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=Console(stderr=True), speed_estimate_period=120) as bar:
+        task = bar.add_task("training", total=None, losses="")
+
+        def report(progress: "Progress") -> None:
+            losses = f"loss {progress.loss:.3f}"
+            if progress.best == progress.best:  # not NaN
+                losses += f", validation {progress.validation_loss:.3f} (best {progress.best:.3f})"
+            bar.update(task, completed=progress.step, total=progress.steps, losses=losses)
+
+        yield report
+
+
+@contextmanager
+def counting_bar(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """Show how many of ``total`` are done; the function that is yielded says that one more is."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("left"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write values as JSON, whole or not at all; NaN, which JSON lacks, becomes null."""
+    from weakspot.files import write_text
+
+    write_text(path, json.dumps(_without_nan(values), indent=2, allow_nan=False) + "\n")
+
+
+def _without_nan(values: Any) -> Any:
+    if isinstance(values, dict):
+        return {key: _without_nan(value) for key, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [_without_nan(value) for value in values]
+    return None if isinstance(values, float) and values != values else values

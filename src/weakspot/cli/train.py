@@ -1,0 +1,63 @@
+"""``weakspot train``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    cohort: Annotated[Path, typer.Argument(help="Table (CSV or TSV) with the columns id, image, count.")],
+    out: Annotated[Path, typer.Option(help="Run folder to write.")],
+    network: Annotated[
+        str,
+        typer.Option(help="gp_unet, gp_unet_no_residual, gated_attention, base, gp_unet_no_skip, gp_unet_max_pool."),
+    ] = "gp_unet",
+    objective: Annotated[str, typer.Option(help="regression (the count) or classification (presence).")] = "regression",
+    recipe: Annotated[str, typer.Option(help="fast, or paper (Adadelta from N(0, 1); hours).")] = "fast",
+    width: Annotated[int | None, typer.Option(min=1, help="Filters of the first scale; 8 in 2D unless given.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Length of the training, instead of the recipe's.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=2, help="Images a step, instead of the recipe's.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=0, help="Instead of the recipe's.")] = None,
+    validation: Annotated[
+        float, typer.Option(help="Share of the training subjects to validate on, where no split column says.")
+    ] = 0.2,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same machine, same network.")] = 0,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores unless given.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16 (mixed).")] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was cut off.")] = False,
+) -> None:
+    """Train a network on the counts of a cohort's images."""
+    from weakspot.cli.console import say, training_bar
+    from weakspot.data.cohort import read_cohort, split_cohort
+    from weakspot.data.images import load_images
+    from weakspot.devices import choose_device, choose_precision, set_threads
+    from weakspot.errors import InputError
+    from weakspot.training.interrupt import Interrupted
+    from weakspot.training.recipes import choose_recipe
+    from weakspot.training.run import NetworkSettings
+    from weakspot.training.run import train as train_run
+    from weakspot.training.settings import Examples, FitSettings
+
+    set_threads(threads)
+    chosen = choose_device(device)
+    splits = split_cohort(read_cohort(cohort), seed, validation)
+    images = load_images(splits.train), load_images(splits.val)
+    training, held_out = (
+        Examples(store, split.counts, split.ids) for store, split in zip(images, splits[:2], strict=True)
+    )
+    settings = FitSettings(
+        choose_recipe(recipe, steps=steps, batch_size=batch_size, learning_rate=learning_rate),
+        objective=objective,
+        seed=seed,
+        precision=choose_precision(precision, chosen),
+    )
+    architecture = NetworkSettings(network, len(images[0].shape), width, images[0].channels)
+    say(f"{len(training.ids)} images to train on, {len(held_out.ids)} to validate, on {chosen}")
+    try:
+        with training_bar() as report:
+            run = train_run(out, architecture, training, held_out, settings, chosen, resume, report)
+    except Interrupted as interrupted:
+        raise InputError(f"{interrupted}; go on with --resume") from interrupted
+    say(f"best validation loss {run.settings['result']['validation_loss']:.4g}; written to {out}")

@@ -1,0 +1,36 @@
+"""Where to compute, and how precisely."""
+
+import os
+
+import torch
+
+from weakspot.errors import InputError
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device of that name; "auto" is the accelerator if there is one, else the CPU."""
+    if name == "auto":
+        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device {name!r} cannot be used ({str(error).splitlines()[0]}): try --device cpu") from error
+    return device
+
+
+def choose_precision(name: str, device: torch.device) -> str:
+    """Return "float32" or "bfloat16"; "auto" mixes in bfloat16 on a GPU that has it, and never on the CPU.
+
+    On a CPU the gain hangs on its instructions, and float32 gives the same bytes on more machines.
+    """
+    if name == "auto":
+        return "bfloat16" if device.type == "cuda" and torch.cuda.is_bf16_supported(False) else "float32"
+    if name not in ("float32", "bfloat16"):
+        raise InputError(f"precision {name!r}: choose auto, float32 or bfloat16")
+    return name
+
+
+def set_threads(threads: int | None) -> None:
+    """Use that many CPU threads; all that this process may use unless given."""
+    torch.set_num_threads(threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else threads or 1)

@@ -1,0 +1,41 @@
+"""Frozen settings objects to JSON-ready dicts and back; a key that is not known is an error."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from weakspot.errors import InputError
+
+T = TypeVar("T")
+
+
+def to_dict(settings: Any) -> dict[str, Any]:
+    """Return the fields of a settings dataclass, nested ones included."""
+    return dataclasses.asdict(settings)
+
+
+def from_dict(kind: type[T], values: Mapping[str, Any], where: str = "settings") -> T:
+    """Build a settings dataclass from a mapping, nested dataclasses included.
+
+    Raises
+    ------
+    InputError
+        For keys that ``kind`` does not have, or lacks; ``where`` says in the message what was being read.
+    """
+    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    if unknown := sorted(values.keys() - fields.keys()):
+        raise InputError(f"{where}: unknown {', '.join(unknown)}; known are {', '.join(fields)}")
+    required = {
+        name
+        for name, field in fields.items()
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    }
+    if missing := sorted(required - values.keys()):
+        raise InputError(f"{where}: {', '.join(missing)} missing")
+    built = {
+        name: from_dict(fields[name].type, value, f"{where}.{name}")  # type: ignore[arg-type]
+        if dataclasses.is_dataclass(fields[name].type)
+        else value
+        for name, value in values.items()
+    }
+    return kind(**built)

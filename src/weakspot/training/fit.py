@@ -1,0 +1,216 @@
+"""Fitting a network to counts."""
+
+import copy
+import math
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from weakspot.data import augment
+from weakspot.errors import InputError
+from weakspot.networks import normalisation
+from weakspot.seeding import generator
+from weakspot.training.initial import initialise
+from weakspot.training.interrupt import Interrupted, caught_signals
+from weakspot.training.objectives import OBJECTIVES
+from weakspot.training.optimizers import OPTIMIZERS, learning_rate
+from weakspot.training.settings import Examples, FitSettings, Progress
+from weakspot.training.state import State
+
+_SAVE_EVERY = 30.0  # seconds
+_INFERENCE_BATCH = 50
+
+Indices = NDArray[np.integer[Any]]
+
+
+def fit(
+    network: nn.Module,
+    train: Examples,
+    validation: Examples,
+    settings: FitSettings,
+    folder: Path,
+    device: torch.device | str = "cpu",
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> list[dict[str, float]]:
+    """Fit a network to the counts; it ends with the weights of the lowest validation loss, norms folded away.
+
+    The order of the images and their augmentation are functions of the seed, the epoch and the step: a training that was
+    cut off goes on from the state in ``folder`` to the same weights, on the CPU to the same bytes. SIGTERM and SIGINT end
+    it after the running step.
+
+    Parameters
+    ----------
+    network : of `weakspot.networks.build`
+        Its weights are drawn anew.
+    train, validation : what to learn from, and what to choose the weights by
+    settings : how
+    folder : an existing folder
+        Holds the state while the training lasts; where it holds one, the training goes on from there.
+    device : where to compute
+    report : called after every step
+
+    Returns
+    -------
+    list of dict
+        One row a validation: ``epoch, step, learning_rate, train_loss, validation_loss, seconds``.
+
+    Raises
+    ------
+    InputError
+        If the loss is not finite: the last good state is kept, and the message names the images.
+    Interrupted
+        After a signal, once the state is saved.
+    """
+    return _Fit(network, train, validation, settings, folder, torch.device(device), report).run()
+
+
+class _Fit:
+    """One training: what `fit` was given, and the steps that it takes."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        train: Examples,
+        validation: Examples,
+        settings: FitSettings,
+        folder: Path,
+        device: torch.device,
+        report: Callable[[Progress], None],
+    ) -> None:
+        self.train, self.validation, self.settings = train, validation, settings
+        self.folder, self.device, self.report = folder, device, report
+        self.recipe, self.objective = settings.recipe, OBJECTIVES[settings.objective]
+        initialise(network, settings, train.counts)
+        self.network = network.to(device)
+        optimizer = OPTIMIZERS[self.recipe.optimizer](network.parameters(), self.recipe)
+        self.state = State(network, optimizer)
+        self.batches = math.ceil(len(train.images) / self.recipe.batch_size)  # an epoch
+        self.epochs = None if self.recipe.steps is None else math.ceil(self.recipe.steps / self.batches)
+        self.steps = None if self.epochs is None else self.epochs * self.batches
+        self.targets = self._targets(train)
+
+    def run(self) -> list[dict[str, float]]:
+        """Take all steps, from wherever the folder's state stands."""
+        state = self.state
+        if complaint := state.restore(self.folder):
+            warnings.warn(complaint, RuntimeWarning, stacklevel=3)
+        began, saved = time.monotonic() - state.seconds, time.monotonic()
+        with caught_signals() as stopped:
+            while not self._finished():
+                loss = self._step()
+                if state.step == self.batches:
+                    state.seconds = time.monotonic() - began
+                    self._end_epoch()
+                self.report(self._progress(loss))
+                if stopped.is_set() or time.monotonic() - saved > _SAVE_EVERY:
+                    state.seconds, saved = time.monotonic() - began, time.monotonic()
+                    state.save(self.folder)
+                if stopped.is_set():
+                    raise Interrupted(f"stopped in epoch {state.epoch + 1}, with the state saved in {self.folder}")
+        # Take the norms off, then put in the weights that were folded at the time.
+        normalisation.fold(self.network)
+        self.network.load_state_dict(state.best)
+        self.network.eval()
+        return state.history
+
+    def _finished(self) -> bool:
+        state = self.state
+        if self.epochs is not None:
+            return state.epoch >= self.epochs
+        assert self.recipe.patience is not None
+        best = min(state.history, key=lambda row: row["validation_loss"], default={"epoch": 0})
+        return state.epoch - best["epoch"] >= self.recipe.patience
+
+    def _step(self) -> float:
+        """Take one step and return its loss."""
+        state, size = self.state, self.recipe.batch_size
+        seed, step = self.settings.seed, state.epoch * self.batches + state.step
+        order = generator(seed, "order", state.epoch).permutation(len(self.train.images))
+        chosen = order[state.step * size : (state.step + 1) * size]
+        for group in state.optimizer.param_groups:
+            group["lr"] = learning_rate(self.recipe, step, self.steps)
+        self.network.train()
+        with self._autocast():
+            count = self.network(self._augmented(chosen, generator(seed, "augmentation", step))).count
+        loss = self.objective.loss(count.float(), self.targets[chosen])
+        value = loss.item()
+        if not math.isfinite(value):
+            state.save(self.folder)
+            raise InputError(
+                f"the loss is {value} in epoch {state.epoch + 1}, step {state.step + 1}; the state before it is kept in "
+                f"{self.folder}. Look at the values of these images, or train anew with a lower learning rate: "
+                + ", ".join(self.train.ids[index] for index in chosen)
+            )
+        state.optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        state.optimizer.step()
+        state.losses += value * len(chosen)
+        state.step += 1
+        return value
+
+    def _end_epoch(self) -> None:
+        """Validate if it is time, keep the best weights, and turn to the next epoch."""
+        state = self.state
+        state.epoch, state.step = state.epoch + 1, 0
+        if state.epoch % self.recipe.validate_every == 0 or state.epoch == self.epochs:
+            loss = self._validation_loss()
+            if not state.history or loss < min(row["validation_loss"] for row in state.history):
+                network = copy.deepcopy(self.network)
+                normalisation.fold(network)
+                state.best = network.state_dict()
+            state.history.append(
+                {
+                    "epoch": state.epoch,
+                    "step": state.epoch * self.batches,
+                    "learning_rate": state.optimizer.param_groups[0]["lr"],
+                    "train_loss": state.losses / len(self.train.images),
+                    "validation_loss": loss,
+                    "seconds": round(state.seconds, 1),
+                }
+            )
+        state.losses = 0.0
+
+    def _validation_loss(self) -> float:
+        """Return the loss on the validation images, the norms' statistics being those of the training images."""
+        if self.recipe.batch_norm:
+            rng = generator(self.settings.seed, "recalibration", self.state.epoch)
+            with self._autocast():
+                chunks = _chunks(len(self.train.images))
+                normalisation.recalibrate(self.network, (self._augmented(chunk, rng) for chunk in chunks))
+        self.network.eval()
+        with torch.inference_mode(), self._autocast():
+            counts = [
+                self.network(self._images(self.validation, chunk)).count.float()
+                for chunk in _chunks(len(self.validation.images))
+            ]
+        return self.objective.loss(torch.cat(counts), self._targets(self.validation)).item()
+
+    def _progress(self, loss: float) -> Progress:
+        state = self.state
+        losses = [row["validation_loss"] for row in state.history] or [math.nan]
+        return Progress(state.epoch * self.batches + state.step, self.steps, loss, losses[-1], min(losses))
+
+    def _augmented(self, chosen: Indices, rng: np.random.Generator) -> Tensor:
+        images = self._images(self.train, chosen)
+        return augment.apply(images, augment.sample(rng, len(images), images.ndim - 2, self.settings.augmentation))
+
+    def _images(self, examples: Examples, chosen: Indices) -> Tensor:
+        return torch.from_numpy(examples.images.batch(chosen)).to(self.device)
+
+    def _targets(self, examples: Examples) -> Tensor:
+        return self.objective.target(torch.from_numpy(examples.counts).float()).to(self.device)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16")
+
+
+def _chunks(n: int) -> list[Indices]:
+    """Split n indices into even chunks that fit into memory."""
+    return np.array_split(np.arange(n), math.ceil(n / _INFERENCE_BATCH))

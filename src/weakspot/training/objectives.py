@@ -1,0 +1,45 @@
+"""What a network is fitted to (paper 3.3, 3.5)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A loss on the network's output, with what the output means.
+
+    Attributes
+    ----------
+    target : counts (n,) -> targets (n,)
+    loss : output (n,), targets (n,) -> mean loss
+    start : targets (n,) -> the constant output with the lowest loss, where training may start
+    count : output (n,) -> predicted count (n,)
+    """
+
+    target: Callable[[Tensor], Tensor]
+    loss: Callable[[Tensor, Tensor], Tensor]
+    start: Callable[[Tensor], Tensor]
+    count: Callable[[Tensor], Tensor]
+
+
+def _log_odds(targets: Tensor) -> Tensor:
+    """Return the log-odds of presence, finite where all or no images have the object."""
+    present = targets.sum()
+    return torch.log((present + 0.5) / (len(targets) - present + 0.5))
+
+
+# A classifier knows presence alone: its count is the probability, so that rounding it gives 0 or 1 (Table B.10 shows one
+# detection per positive image).
+OBJECTIVES = {
+    "regression": Objective(lambda counts: counts, F.mse_loss, lambda targets: targets.mean(), lambda out: out),
+    "classification": Objective(
+        lambda counts: (counts > 0).to(counts.dtype),
+        F.binary_cross_entropy_with_logits,
+        _log_odds,
+        torch.sigmoid,
+    ),
+}

@@ -1,0 +1,221 @@
+"""Run folders: a training from start to delivered network, complete or absent."""
+
+import csv
+import hashlib
+import io
+import json
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+import weakspot
+from weakspot.errors import InputError
+from weakspot.files import write_text
+from weakspot.networks import build
+from weakspot.settings import from_dict, to_dict
+from weakspot.training.fit import fit
+from weakspot.training.settings import Examples, FitSettings, Progress
+
+FORMAT = 1
+_SETTINGS, _WEIGHTS, _LOG, _ENVIRONMENT = (
+    "settings.json",
+    "weights.safetensors",
+    "log.csv",
+    "environment.json",
+)
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """What `weakspot.networks.build` is given."""
+
+    name: str
+    dims: int
+    width: int | None = None
+    in_channels: int = 1
+
+    def build(self) -> nn.Module:
+        """Return a new network."""
+        return build(self.name, self.dims, self.width, self.in_channels)
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A trained network with how it came about.
+
+    Attributes
+    ----------
+    network : in evaluation mode, on the CPU
+    architecture : what it was built from
+    objective : a key of `weakspot.training.objectives.OBJECTIVES`
+    shape : spatial shape of the training images, which a predicted count refers to
+    settings : all of ``settings.json``
+    """
+
+    network: nn.Module
+    architecture: NetworkSettings
+    objective: str
+    shape: tuple[int, ...]
+    settings: dict[str, Any]
+
+
+def train(
+    out: Path,
+    architecture: NetworkSettings,
+    training: Examples,
+    validation: Examples,
+    settings: FitSettings,
+    device: torch.device | str = "cpu",
+    resume: bool = False,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> Run:
+    """Train a network into the folder ``out``, which appears when it is complete.
+
+    Until then the state is kept in ``out`` with ``.partial`` at its end.
+
+    Parameters
+    ----------
+    out : the run folder
+    architecture, training, validation, settings, device, report : see `weakspot.training.fit.fit`
+    resume : go on with what was cut off, if anything was
+
+    Raises
+    ------
+    InputError
+        If ``out`` is there already; if something was cut off and ``resume`` is not set, or it was begun with other settings
+        or data; if another process trains into it; and as `fit` does.
+    """
+    partial = out.with_name(out.name + ".partial")
+    if out.exists():
+        raise InputError(f"{out} exists already: name another folder, or remove it first")
+    if partial.exists() and not resume:
+        raise InputError(f"a training into {out} was cut off: go on with --resume, or remove {partial}")
+    network = architecture.build()
+    shape = training.images.batch(np.arange(1)).shape[2:]
+    described = {
+        "format": FORMAT,
+        "weakspot": weakspot.__version__,
+        "network": to_dict(architecture),
+        "fit": to_dict(settings),
+        "data": {
+            "shape": list(shape),
+            "training": len(training.images),
+            "validation": len(validation.images),
+            "fingerprint": _fingerprint(training, validation),
+        },
+    }
+    partial.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(partial / "lock", timeout=0):
+            _begin(partial, described)
+            history = fit(network, training, validation, settings, partial, device, report)
+            best = min(history, key=lambda row: row["validation_loss"])
+            described["result"] = {"epoch": best["epoch"], "validation_loss": best["validation_loss"]}
+            _finish(partial, network.to("cpu"), described, history, torch.device(device))
+    except Timeout:
+        raise InputError(f"another process is training into {out}: wait for it, or name another folder") from None
+    for name in ("state.safetensors", "state.previous.safetensors", "lock"):
+        (partial / name).unlink(missing_ok=True)
+    partial.rename(out)
+    return Run(network, architecture, settings.objective, tuple(shape), described)
+
+
+def load(folder: Path) -> Run:
+    """Read a run folder.
+
+    Raises
+    ------
+    InputError
+        If it is not one, is not complete, comes from a newer version, or is damaged.
+    """
+    if not (folder / _SETTINGS).exists():
+        partial = folder.with_name(folder.name + ".partial")
+        hint = ": its training was cut off, go on with --resume" if partial.exists() else ""
+        raise InputError(f"{folder} is no run folder: expected {_SETTINGS} in it, as 'weakspot train' leaves it{hint}")
+    try:
+        described = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
+        version = described["format"]
+        if version > FORMAT:
+            raise InputError(
+                f"{folder} was written by weakspot {described.get('weakspot')} in format {version}, and this is weakspot "
+                f"{weakspot.__version__}, which reads up to format {FORMAT}: update weakspot"
+            )
+        architecture = from_dict(NetworkSettings, described["network"], f"{folder / _SETTINGS}: network")
+        network = architecture.build()
+        network.load_state_dict(load_file(folder / _WEIGHTS))
+        objective, shape = described["fit"]["objective"], tuple(described["data"]["shape"])
+    except (OSError, KeyError, TypeError, json.JSONDecodeError, SafetensorError, RuntimeError) as error:
+        raise InputError(f"{folder} is a damaged run folder ({error!r}): train again, or copy it again") from error
+    return Run(network.eval(), architecture, objective, shape, described)
+
+
+def _begin(partial: Path, described: dict[str, Any]) -> None:
+    """Write the settings of a new training, or hold those of the one that is resumed against them."""
+    path = partial / _SETTINGS
+    if path.exists():
+        begun = json.loads(path.read_text(encoding="utf-8"))
+        if changed := sorted(_differences(begun, json.loads(json.dumps(described)))):
+            raise InputError(
+                f"{partial} was begun with another {', '.join(changed)}: resume with the same, or train into another folder"
+            )
+        return
+    write_text(path, json.dumps(described, indent=2) + "\n")
+
+
+def _differences(old: Any, new: Any, name: str = "") -> list[str]:
+    """Name what differs between two nested mappings, with both values."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return [
+            line
+            for key in old.keys() | new.keys()
+            for line in _differences(old.get(key), new.get(key), f"{name}.{key}" if name else key)
+        ]
+    return [] if old == new else [f"{name} ({old} then, {new} now)"]
+
+
+def _finish(
+    partial: Path,
+    network: nn.Module,
+    described: dict[str, Any],
+    history: list[dict[str, float]],
+    device: torch.device,
+) -> None:
+    """Write what a complete run folder holds."""
+    weights = {name: value.contiguous() for name, value in network.state_dict().items()}
+    save_file(weights, partial / _WEIGHTS)
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, history[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    write_text(partial / _LOG, table.getvalue())
+    environment = {
+        "weakspot": weakspot.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+        "processor": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+    }
+    write_text(partial / _ENVIRONMENT, json.dumps(environment, indent=2) + "\n")
+    write_text(partial / _SETTINGS, json.dumps(described, indent=2) + "\n")
+
+
+def _fingerprint(*sets: Examples) -> str:
+    """Return a hash of the images and counts, in their order."""
+    digest = hashlib.sha256()
+    for examples in sets:
+        digest.update(np.ascontiguousarray(examples.counts, dtype="<i8").tobytes())
+        for index in range(len(examples.images)):
+            digest.update(examples.images.batch(np.array([index])).tobytes())
+    return digest.hexdigest()[:16]
