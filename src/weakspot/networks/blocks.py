@@ -5,6 +5,7 @@ the convolution of a concatenation is the sum of the convolutions of its parts, 
 scale is convolved there (see `Convolution`).
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,19 +22,20 @@ class Dim:
     conv: Callable[..., Tensor]
     conv_transpose: Callable[..., Tensor]
     max_pool: Callable[..., Tensor]
-    batch_norm: type[nn.Module]
     linear: str
     memory_format: torch.memory_format
 
 
 DIMS = {
-    2: Dim(F.conv2d, F.conv_transpose2d, F.max_pool2d, nn.BatchNorm2d, "bilinear", torch.channels_last),
-    3: Dim(F.conv3d, F.conv_transpose3d, F.max_pool3d, nn.BatchNorm3d, "trilinear", torch.channels_last_3d),
+    2: Dim(F.conv2d, F.conv_transpose2d, F.max_pool2d, "bilinear", torch.channels_last),
+    3: Dim(F.conv3d, F.conv_transpose3d, F.max_pool3d, "trilinear", torch.channels_last_3d),
 }
 
 # Taps of a transposed convolution of size 4 and stride 2 that equals "nearest upsampling by 2, then a convolution of
 # size 3" along one axis: row t holds the taps of the small kernel that one coarse value meets at fine offset t - 1.
 _UPSAMPLING_TAPS = torch.tensor([[0.0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])
+
+_SAMPLES = 64  # voxels of an image, at the least, for the statistics of a norm
 
 
 def upsampling_kernel(weight: Tensor) -> Tensor:
@@ -84,9 +86,9 @@ def crop(features: Tensor, shape: Sequence[int]) -> Tensor:
 class Convolution(nn.Module):
     """Convolution with zero padding and ReLU, of parts that stand for one concatenation.
 
-    Computes ``relu(norm(conv(concatenate(*fine, upsample(coarse)), weight) + bias))`` part by part, where `upsample` is
-    nearest-neighbour by a factor 2 and ``norm`` is nothing in a delivered network and batch norm during training
-    (see `weakspot.networks.normalisation`).
+    Computes ``relu(conv(concatenate(*fine, upsample(coarse)), weight) + bias)`` part by part, where ``upsample`` is
+    nearest-neighbour by a factor 2. During training a norm may stand between convolution and ReLU, in the place of
+    the bias (see `weakspot.networks.normalisation`).
 
     Parameters
     ----------
@@ -110,25 +112,53 @@ class Convolution(nn.Module):
 
     def forward(self, fine: Sequence[Tensor], coarse: Sequence[Tensor] = ()) -> Tensor:
         """Return (batch, out_channels, *spatial) from the fine and coarse parts."""
-        return self.activate(self.linear(fine, coarse))
+        # At the coarse scale a concatenation costs a quarter or an eighth, and one large convolution wins.
+        joined = torch.cat(list(coarse), dim=1) if coarse else None
+        weight: Tensor = self.weight
+        bias: Tensor = self.bias
+        if self.norm is not None:
+            weight, bias = self.normalised(self.norm(lambda everything: self._sample(everything, fine, joined)))
+        return F.relu_(self.linear(fine, joined, weight, bias))
 
-    def linear(self, fine: Sequence[Tensor], coarse: Sequence[Tensor] = ()) -> Tensor:
-        """Return the convolution alone."""
+    def normalised(self, affine: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the weight and bias that equal this layer's weight followed by a scale and shift per channel."""
+        scale, shift = affine
+        weight = self.weight * scale.reshape(-1, *[1] * (self.dims + 1))
+        return weight.contiguous(memory_format=DIMS[self.dims].memory_format), shift
+
+    def linear(
+        self, fine: Sequence[Tensor], coarse: Tensor | None, weight: Tensor, bias: Tensor | None, stride: int = 1
+    ) -> Tensor:
+        """Return the convolution alone, at every voxel or (``stride`` 2, 4, ...) at every stride-th along each axis."""
         dim = DIMS[self.dims]
-        *kernels, coarse_kernel = torch.split(self.weight, [*self.fine, sum(self.coarse)], dim=1)
-        padding = self.weight.shape[-1] // 2
-        total = dim.conv(fine[0], kernels[0], self.bias, padding=padding)
+        *kernels, coarse_kernel = torch.split(weight, [*self.fine, sum(self.coarse)], dim=1)
+        padding = weight.shape[-1] // 2
+        total = dim.conv(fine[0], kernels[0], bias, padding=padding, stride=stride)
         for part, kernel in zip(fine[1:], kernels[1:], strict=True):
-            total = total + dim.conv(part, kernel, padding=padding)
-        if coarse:
-            # At the coarse scale the concatenation costs a quarter or an eighth, and one large convolution wins.
-            joined = torch.cat(list(coarse), dim=1)
-            total = total + dim.conv_transpose(joined, upsampling_kernel(coarse_kernel), stride=2, padding=1)
-        return total
+            total.add_(dim.conv(part, kernel, padding=padding, stride=stride))
+        if coarse is None:
+            return total
+        transposed = upsampling_kernel(coarse_kernel)
+        if stride == 1:
+            return total.add_(dim.conv_transpose(coarse, transposed, stride=2, padding=1))
+        # At even fine positions the transposed kernel meets two coarse values an axis, with its taps 3 and 1.
+        kernel = transposed.transpose(0, 1)
+        for axis in range(2, kernel.ndim):
+            kernel = kernel.index_select(axis, torch.tensor([3, 1], device=kernel.device))
+        sampled = dim.conv(F.pad(coarse, [1, 0] * self.dims), kernel, stride=stride // 2)
+        return total.add_(crop(sampled, total.shape[2:]))
 
-    def activate(self, features: Tensor) -> Tensor:
-        """Return what follows the convolution: the norm, where there is one, and ReLU."""
-        return F.relu(features if self.norm is None else self.norm(features))
+    def _sample(self, everything: bool, fine: Sequence[Tensor], coarse: Tensor | None) -> Tensor:
+        """Return the convolution's output, without bias, at all voxels or at enough of them for its statistics.
+
+        What the output depends on is held fixed: the statistics' gradient goes to the weight alone.
+        """
+        stride = 1
+        if not everything:
+            voxels = math.prod(fine[0].shape[2:])
+            stride = next(stride for stride in (4, 2, 1) if stride == 1 or voxels >= _SAMPLES * stride**self.dims)
+        fixed = None if coarse is None else coarse.detach()
+        return self.linear([part.detach() for part in fine], fixed, self.weight, None, stride)
 
 
 class Head(nn.Module):
@@ -157,8 +187,13 @@ class Head(nn.Module):
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """Return the count (batch,) of features (batch, channels, *spatial), one entry or several."""
         pooled = torch.cat([self.POOLS[self.pool](part) for part in features], dim=1)
-        return self.linear(pooled if self.norm is None else self.norm(pooled))
+        weight: Tensor = self.weight
+        bias: Tensor = self.bias
+        if self.norm is not None:
+            weight, bias = self.normalised(self.norm(lambda everything: pooled))
+        return pooled @ weight + bias
 
-    def linear(self, pooled: Tensor) -> Tensor:
-        """Return the count (batch,) of pooled features (batch, channels)."""
-        return pooled @ self.weight + self.bias
+    def normalised(self, affine: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the weight and bias that equal a scale and shift per channel followed by this layer."""
+        scale, shift = affine
+        return self.weight * scale, self.bias + self.weight @ shift

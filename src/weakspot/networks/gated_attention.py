@@ -31,8 +31,9 @@ class Gate(nn.Module):
     def forward(self, fine: list[Tensor], coarse: list[Tensor]) -> Tensor:
         """Return the gate's map (batch, 1, *spatial), between 0 and 1."""
         dim = DIMS[self.dims]
-        gating = F.interpolate(self.phi.linear(coarse), scale_factor=2, mode=dim.linear)
-        hidden = F.relu(self.theta.linear(fine) + gating)
+        phi, theta = self.phi, self.theta
+        gating = F.interpolate(phi.linear(coarse, None, phi.weight, phi.bias), scale_factor=2, mode=dim.linear)
+        hidden = F.relu_(theta.linear(fine, None, theta.weight, theta.bias) + gating)
         return torch.sigmoid(dim.conv(hidden, self.psi, self.psi_bias))
 
 

@@ -1,72 +1,96 @@
 """Batch norm as a way to train: attached to a network for the fitting, folded away before it is delivered.
 
-Batch norm is an affine map per channel once its statistics are fixed, so it folds exactly into the convolution before it,
-and on the pooled features into the head. The delivered network is the paper's, parameter for parameter.
+Batch norm is an affine map per channel once its statistics are fixed, so it folds exactly into the convolution before
+it, and on the pooled features into the head. The delivered network is the paper's, parameter for parameter.
+
+It is folded while training too: the statistics of a step come from a sparse sample of the convolution's output, and
+the full convolution is then computed once, with weights that normalise. That spares the passes over the full feature
+maps that batch norm otherwise takes, a third of a training step on a CPU.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
 
-from weakspot.networks.blocks import DIMS, Convolution, Head
+from weakspot.networks.blocks import Convolution, Head
 
-_Norm = nn.modules.batchnorm._BatchNorm
+_EPSILON = 1e-5
+
+
+class Normalisation(nn.Module):
+    """The affine map of batch norm: ``weight * (x - mean) / sqrt(variance + epsilon) + bias``, per channel.
+
+    Mean and variance are those of the batch in training mode, those of the training set (see `recalibrate`) otherwise.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.mean: Tensor
+        self.variance: Tensor
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("variance", torch.ones(channels))
+        self.gathered: list[tuple[Tensor, Tensor]] | None = None
+
+    def forward(self, sample: Callable[[bool], Tensor]) -> tuple[Tensor, Tensor]:
+        """Return (scale, shift), each (channels,).
+
+        Parameters
+        ----------
+        sample : whether all of them -> values (batch, channels, *any) to take the statistics of
+        """
+        mean, variance = self.mean, self.variance
+        if self.training:
+            values = sample(self.gathered is not None).transpose(0, 1).flatten(1)
+            variance, mean = torch.var_mean(values, dim=1, correction=0)
+            if self.gathered is not None:
+                self.gathered.append((mean, variance))
+        scale = self.weight * (variance + _EPSILON).rsqrt()
+        return scale, self.bias - mean * scale
 
 
 def _normalised(network: nn.Module) -> Iterator[Convolution | Head]:
-    """Yield the layers that are followed by batch norm: a network's own convolutions and its head."""
+    """Yield the layers that have batch norm: a network's own convolutions and its head."""
     return (layer for layer in network.children() if isinstance(layer, Convolution | Head))
 
 
 def attach(network: nn.Module) -> None:
     """Put batch norm after every convolution, before its ReLU, and on the pooled features."""
     for layer in _normalised(network):
-        if isinstance(layer, Head):
-            layer.norm = nn.BatchNorm1d(len(layer.weight))
-        else:
-            layer.norm = DIMS[layer.dims].batch_norm(len(layer.weight))
+        layer.norm = Normalisation(len(layer.weight))
 
 
 @torch.no_grad()
 def fold(network: nn.Module) -> None:
-    """Fold the norms, with their running statistics, into the weights and take them off; counts stay the same.
-
-    With ``s = gamma / sqrt(variance + eps)``: after a convolution ``w <- s w, b <- s (b - mean) + beta``; on pooled
-    features before the head ``b <- b + w . (beta - s mean), w <- s w``.
-    """
+    """Fold the norms into the weights and take them off; in evaluation mode the counts stay the same."""
     for layer in _normalised(network):
-        norm = layer.norm
-        if norm is None:
-            continue
-        assert isinstance(norm, _Norm)
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
-        shift = norm.bias - scale * norm.running_mean
-        if isinstance(layer, Head):
-            layer.bias.add_(layer.weight @ shift)
-            layer.weight.mul_(scale)
-        else:
-            layer.weight.mul_(scale.reshape(-1, *[1] * layer.dims, 1))
-            layer.bias.copy_(scale * layer.bias + shift)
-        layer.norm = None
+        if layer.norm is not None:
+            layer.norm.eval()
+            weight, bias = layer.normalised(layer.norm(_no_sample))
+            layer.weight.copy_(weight)
+            layer.bias.copy_(bias)
+            layer.norm = None
+
+
+def _no_sample(everything: bool) -> Tensor:
+    raise AssertionError("in evaluation mode the statistics are fixed")
 
 
 @torch.no_grad()
 def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Recompute the running statistics as the plain averages over the batches, and leave the network in eval mode.
-
-    Statistics gathered along the way lag behind the weights: at a high learning rate they are wrong by far.
-    """
-    norms = [module for module in network.modules() if isinstance(module, _Norm)]
-    momenta = [norm.momentum for norm in norms]
+    """Set the fixed statistics to their averages over the batches, and put the network into evaluation mode."""
+    norms = [module for module in network.modules() if isinstance(module, Normalisation)]
     for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None
+        norm.gathered = []
     network.train()
     for images in batches:
         network(images)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
+    for norm in norms:
+        assert norm.gathered is not None
+        means, variances = zip(*norm.gathered, strict=True)
+        norm.mean.copy_(torch.stack(means).mean(0))
+        norm.variance.copy_(torch.stack(variances).mean(0))
+        norm.gathered = None
     network.eval()

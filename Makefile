@@ -1,0 +1,51 @@
+# Every target sets up what it needs: a virtual environment in .venv with pinned versions.
+PYTHON ?= python3.11
+BIN := .venv/bin
+PIP := $(BIN)/pip --disable-pip-version-check install -q -c constraints.txt
+
+.PHONY: help setup demo test test-slow lint bench clean
+
+help:
+	@echo "make setup     .venv with the command weakspot (.venv/bin/weakspot)"
+	@echo "make demo      train on digit grids, from counts alone, and show what it found (about 10 minutes)"
+	@echo "make test      the tests        make test-slow  those that take minutes"
+	@echo "make lint      ruff and mypy    make bench      speed and memory, as in benchmarks/README.md"
+
+.venv/python:
+	@command -v $(PYTHON) >/dev/null || { echo "error: no $(PYTHON) here: install Python 3.11 or newer, or say 'make PYTHON=python3 ...'"; exit 1; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/setup: .venv/python pyproject.toml constraints.txt
+	$(PIP) -e '.[demo]'
+	@touch $@
+
+.venv/test: .venv/setup
+	$(PIP) -e '.[test]'
+	@touch $@
+
+.venv/lint: .venv/test
+	$(PIP) -e '.[lint]'
+	@touch $@
+
+setup: .venv/setup
+
+demo: .venv/setup
+	$(BIN)/weakspot demo --out demo
+
+test: .venv/test
+	$(BIN)/pytest
+
+test-slow: .venv/test
+	$(BIN)/pytest -m slow
+
+lint: .venv/lint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: .venv/test
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	rm -rf .venv demo

@@ -1,0 +1,134 @@
+"""Fitting: it learns, it can be cut off anywhere and resumed to the same bytes, and it stops at a loss that is NaN."""
+
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from weakspot.data.augment import AugmentSettings
+from weakspot.data.images import ImageStore
+from weakspot.errors import InputError
+from weakspot.networks import build
+from weakspot.training.fit import fit
+from weakspot.training.interrupt import Interrupted
+from weakspot.training.recipes import RECIPES, Recipe
+from weakspot.training.settings import Examples, FitSettings, Progress
+from weakspot.training.state import State
+
+FAST = replace(RECIPES["fast"], batch_size=8, steps=8, validate_every=1)
+
+
+def disks(n: int, seed: int, size: int = 24, dims: int = 2) -> Examples:
+    """Images of n bright balls of radius 2 on noise, with their number, 0 to 3."""
+    rng = np.random.default_rng(seed)
+    images = 0.1 * rng.random((n, 1, *[size] * dims)).astype(np.float32)
+    counts = rng.integers(4, size=n)
+    grid = np.stack(np.meshgrid(*[np.arange(size)] * dims, indexing="ij"), axis=-1)
+    for image, count in zip(images, counts, strict=True):
+        for centre in rng.integers(3, size - 3, (count, dims)):
+            image[0][((grid - centre) ** 2).sum(-1) <= 4] = 1
+    return Examples(ImageStore(tuple(images)), counts, tuple(f"image{i}" for i in range(n)))
+
+
+def weights(recipe: Recipe, folder: Path, report=lambda progress: None, **settings) -> dict[str, torch.Tensor]:
+    folder.mkdir(exist_ok=True)
+    network = build("gp_unet", 2, width=2)
+    fit(network, disks(24, 0), disks(8, 1), FitSettings(recipe, **settings), folder, report=report)
+    return network.state_dict()
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+@pytest.mark.parametrize("objective", ["regression", "classification"])
+@pytest.mark.parametrize("dims", [2, 3])
+def test_it_beats_the_best_constant(objective: str, dims: int, tmp_path: Path):
+    train, validation = disks(64, 0, 12 if dims == 3 else 24, dims), disks(32, 1, 12 if dims == 3 else 24, dims)
+    network = build("gp_unet", dims, width=4)
+    settings = FitSettings(replace(FAST, steps=120, validate_every=5), objective)
+    history = fit(network, train, validation, settings, tmp_path)
+    targets = np.array(validation.counts, float)
+    if objective == "regression":
+        constant = np.var(targets)
+    else:
+        p = np.mean(targets > 0)
+        constant = -p * np.log(p) - (1 - p) * np.log(1 - p)
+    assert min(row["validation_loss"] for row in history) < 0.5 * constant
+
+
+def test_the_delivered_network_has_the_best_validation_loss_and_no_norms(tmp_path: Path):
+    validation = disks(8, 1)
+    network = build("gp_unet", 2, width=2)
+    history = fit(network, disks(24, 0), validation, FitSettings(FAST), tmp_path)
+    assert network.state_dict().keys() == build("gp_unet", 2, width=2).state_dict().keys()
+    with torch.inference_mode():
+        counts = network(torch.from_numpy(validation.images.batch(range(8)))).count
+    loss = torch.nn.functional.mse_loss(counts, torch.from_numpy(validation.counts).float())
+    assert float(loss) == pytest.approx(min(row["validation_loss"] for row in history), rel=1e-4)
+
+
+@pytest.mark.parametrize("recipe", [FAST, replace(RECIPES["paper"], batch_size=8, patience=1)], ids=["fast", "paper"])
+def test_cut_off_after_any_step_it_resumes_to_the_same_bytes(recipe: Recipe, tmp_path: Path):
+    whole = weights(recipe, tmp_path / "whole")
+
+    def stop_after(step: int):
+        def report(progress: Progress) -> None:
+            if progress.step == step:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        return report
+
+    for step in (1, 3, 5):  # within an epoch, at its end, within the next
+        with pytest.raises(Interrupted):
+            weights(recipe, tmp_path / "cut", report=stop_after(step))
+    assert same(weights(recipe, tmp_path / "cut"), whole)
+
+
+def test_a_damaged_state_falls_back_on_the_one_before_and_says_so(tmp_path: Path):
+    whole = weights(FAST, tmp_path / "whole")
+    for step in (2, 4):
+        with pytest.raises(Interrupted):
+            weights(FAST, tmp_path / "cut", lambda p, step=step: os.kill(os.getpid(), 15) if p.step == step else None)
+    state = tmp_path / "cut" / "state.safetensors"
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.warns(RuntimeWarning, match=r"state\.safetensors is damaged"):
+        assert same(weights(FAST, tmp_path / "cut"), whole)
+
+
+def test_same_seed_same_bytes_and_another_seed_others(tmp_path: Path):
+    first = weights(FAST, tmp_path / "a")
+    assert same(weights(FAST, tmp_path / "b"), first)
+    assert not same(weights(FAST, tmp_path / "c", seed=1), first)
+    assert not same(weights(FAST, tmp_path / "d", augmentation=AugmentSettings(0, 0, False)), first)
+
+
+def test_a_loss_that_is_not_finite_stops_names_the_images_and_keeps_the_last_state(tmp_path: Path):
+    train = disks(24, 0)
+    train.images.images[5][:] = np.nan
+    network = build("gp_unet", 2, width=2)
+    with pytest.raises(InputError, match=r"the loss is nan in epoch 1.*image5(,|$)"):
+        fit(network, train, disks(8, 1), FitSettings(FAST), tmp_path)
+    state = State(network, torch.optim.AdamW(network.parameters()))
+    assert state.restore(tmp_path) is None
+    assert all(bool(torch.isfinite(value).all()) for value in network.state_dict().values())
+
+
+def test_the_paper_draws_from_the_standard_gaussian_and_stops_by_patience(tmp_path: Path):
+    from weakspot.training.initial import initialise
+
+    network = build("gp_unet", 3)
+    initialise(network, FitSettings(RECIPES["paper"]), np.array([1]))
+    drawn = network.state_dict()
+    assert all(bool((value == 0).all()) for name, value in drawn.items() if name.endswith("bias"))
+    drawn = torch.cat([value.flatten() for name, value in drawn.items() if name.endswith("weight")])
+    assert float(drawn.std()) == pytest.approx(1, abs=0.01)
+    assert float(drawn.mean()) == pytest.approx(0, abs=0.01)
+
+    recipe = replace(RECIPES["paper"], patience=2, batch_size=24, learning_rate=0.0)
+    history = fit(build("base", 2, 2), disks(24, 0), disks(8, 1), FitSettings(recipe), tmp_path)
+    assert [row["epoch"] for row in history] == [1, 2, 3]  # the loss never falls, so 2 epochs after the first

@@ -1,0 +1,88 @@
+"""Run folders: complete or absent, refused where they would be overwritten, and readable again."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from filelock import FileLock
+
+from tests.training.test_fit import FAST, disks
+from weakspot.errors import InputError
+from weakspot.training.run import FORMAT, NetworkSettings, Run, load, train
+from weakspot.training.settings import FitSettings
+
+ARCHITECTURE = NetworkSettings("base", 2, 2)
+
+
+def run(out: Path, recipe=FAST, data: int = 0, **options) -> Run:
+    return train(out, ARCHITECTURE, disks(16, data), disks(8, 9), FitSettings(recipe), **options)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "run"
+    run(out)
+    return out
+
+
+def test_a_run_reads_back_as_it_was(folder: Path, tmp_path: Path):
+    fresh, read = run(tmp_path / "again"), load(folder)
+    assert {path.name for path in folder.iterdir()} == {
+        "settings.json", "weights.safetensors", "log.csv", "environment.json"
+    }  # fmt: skip
+    images = torch.from_numpy(disks(3, 5).images.batch(np.arange(3)))
+    with torch.inference_mode():
+        assert torch.equal(read.network(images).count, fresh.network(images).count)
+    assert (read.architecture, read.objective, read.shape) == (ARCHITECTURE, "regression", (24, 24))
+    assert (folder / "weights.safetensors").read_bytes() == (tmp_path / "again" / "weights.safetensors").read_bytes()
+
+
+def test_a_second_run_into_the_same_folder_is_refused(folder: Path):
+    before = (folder / "weights.safetensors").read_bytes()
+    for resume in (False, True):
+        with pytest.raises(InputError, match="exists already"):
+            run(folder, resume=resume)
+    assert (folder / "weights.safetensors").read_bytes() == before
+
+
+def test_what_was_cut_off_needs_resume_and_the_same_settings(tmp_path: Path):
+    out = tmp_path / "run"
+
+    def fail(progress):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(out, report=fail)
+    assert not out.exists()
+    with pytest.raises(InputError, match="--resume"):
+        run(out)
+    with pytest.raises(InputError, match="no run folder.*cut off"):
+        load(out)
+    with pytest.raises(InputError, match=r"fit\.recipe\.learning_rate \(0\.01 then, 0\.5 now\)"):
+        run(out, replace(FAST, learning_rate=0.5), resume=True)
+    with pytest.raises(InputError, match=r"data\.fingerprint"):
+        run(out, data=1, resume=True)
+    with FileLock(out.with_name("run.partial") / "lock"), pytest.raises(InputError, match="another process"):
+        run(out, resume=True)
+    run(out, resume=True)
+    assert not out.with_name("run.partial").exists()
+
+
+def test_what_is_no_run_folder_is_refused_with_a_reason(folder: Path, tmp_path: Path):
+    with pytest.raises(InputError, match="no run folder"):
+        load(tmp_path / "nothing")
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for name in ("settings.json", "weights.safetensors"):
+        (broken / name).write_bytes((folder / name).read_bytes())
+    settings = json.loads((folder / "settings.json").read_text())
+    (broken / "settings.json").write_text(json.dumps({**settings, "format": FORMAT + 1, "weakspot": "9.0"}))
+    with pytest.raises(InputError, match=r"written by weakspot 9\.0"):
+        load(broken)
+    (broken / "settings.json").write_text(json.dumps(settings))
+    (broken / "weights.safetensors").write_bytes(b"no weights")
+    with pytest.raises(InputError, match="damaged run folder"):
+        load(broken)
