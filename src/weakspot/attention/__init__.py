@@ -1,0 +1,9 @@
+"""Attention maps: where in an image a network's count comes from.
+
+A map is raw and signed (section 3.6), of the image's own size; nothing rescales it, so maps compare across images.
+"""
+
+from weakspot.attention.cam import count_residual
+from weakspot.attention.methods import METHODS, attend
+
+__all__ = ["METHODS", "attend", "count_residual"]

@@ -5,6 +5,9 @@ import sys
 import typer
 
 import weakspot
+from weakspot.cli.demo import demo
+from weakspot.cli.evaluate import evaluate
+from weakspot.cli.predict import predict
 from weakspot.cli.train import train
 from weakspot.errors import InputError
 
@@ -33,7 +36,8 @@ def _common(
     pass
 
 
-app.command()(train)
+for command in (demo, train, predict, evaluate):
+    app.command()(command)
 
 
 def main() -> None:

@@ -1,12 +1,16 @@
 """What commands share: printing, progress bars, and ending with a clear line."""
 
 import json
+import os
+import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from weakspot.errors import InputError
 
 if TYPE_CHECKING:
     from weakspot.training.settings import Progress
@@ -68,6 +72,21 @@ def counting_bar(what: str, total: int) -> Iterator[Callable[[], None]]:
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(what, total=total)
         yield lambda: bar.advance(task)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield a folder beside ``path`` to fill, and move it into place at the end; it goes if that is not reached."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(f"{path} exists already: name another folder, or remove it first")
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    draft.mkdir(parents=True)
+    try:
+        yield draft
+        if any(draft.iterdir()):
+            os.replace(draft, path)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def write_json(path: Path, values: Any) -> None:

@@ -29,6 +29,8 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was cut off.")] = False,
 ) -> None:
     """Train a network on the counts of a cohort's images."""
+    from dataclasses import replace
+
     from weakspot.cli.console import say, training_bar
     from weakspot.data.cohort import read_cohort, split_cohort
     from weakspot.data.images import load_images
@@ -43,9 +45,13 @@ def train(
     set_threads(threads)
     chosen = choose_device(device)
     splits = split_cohort(read_cohort(cohort), seed, validation)
-    images = load_images(splits.train), load_images(splits.val)
+    stores = [load_images(split) for split in splits[:2]]
+    if stores[0].channels != stores[1].channels:
+        raise InputError(f"training images have {stores[0].channels} channels, validation images {stores[1].channels}")
+    shape = tuple(max(sizes) for sizes in zip(stores[0].shape, stores[1].shape, strict=True))
     training, held_out = (
-        Examples(store, split.counts, split.ids) for store, split in zip(images, splits[:2], strict=True)
+        Examples(replace(store, least_shape=shape), split.counts, split.ids)
+        for store, split in zip(stores, splits[:2], strict=True)
     )
     settings = FitSettings(
         choose_recipe(recipe, steps=steps, batch_size=batch_size, learning_rate=learning_rate),
@@ -53,7 +59,7 @@ def train(
         seed=seed,
         precision=choose_precision(precision, chosen),
     )
-    architecture = NetworkSettings(network, len(images[0].shape), width, images[0].channels)
+    architecture = NetworkSettings(network, len(shape), width, stores[0].channels)
     say(f"{len(training.ids)} images to train on, {len(held_out.ids)} to validate, on {chosen}")
     try:
         with training_bar() as report:

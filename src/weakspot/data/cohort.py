@@ -72,6 +72,15 @@ class Cohort:
         """Return the cohort of the rows for which ``keep`` (n,) is true, in the same order."""
         return Cohort(self.table[keep], self.folder)
 
+    def with_split(self, name: str) -> "Cohort":
+        """Return the cohort of the rows whose column ``split`` is ``name``, or refuse where there are none."""
+        if "split" not in self.table:
+            raise InputError(f"the cohort has no column 'split' to choose {name!r} by")
+        chosen = self.select((self.table["split"] == name).to_numpy(bool))
+        if not len(chosen):
+            raise InputError(f"no image has the split {name!r}; there are {', '.join(self.table['split'].unique())}")
+        return chosen
+
 
 class Splits(NamedTuple):
     """A cohort taken apart; ``test`` may be empty."""

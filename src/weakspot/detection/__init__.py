@@ -1,0 +1,1 @@
+"""From an attention map to candidate points with scores."""

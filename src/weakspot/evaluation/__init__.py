@@ -1,0 +1,1 @@
+"""Points against truth: matching, FROC, operating point, and their uncertainty."""

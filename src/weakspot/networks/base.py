@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from weakspot.networks.blocks import DIMS, Convolution, Head, pad_to_multiple, to_layout
+from weakspot.networks.blocks import DIMS, Convolution, Head, prepare
 from weakspot.types import CountOutput
 
 
@@ -29,7 +29,7 @@ class Base(nn.Module):
 
     def forward(self, images: Tensor) -> CountOutput:
         """Return the count and the features: the pooled image, the first scale pooled, the second scale."""
-        images = to_layout(pad_to_multiple(images, 2))
+        images = prepare(images, self.conv1, 2)
         max_pool = DIMS[self.dims].max_pool
         pooled = (max_pool(images, 2), max_pool(self.conv2([self.conv1([images])]), 2))
         features = (*pooled, self.conv4([self.conv3(pooled)]))

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from weakspot.errors import InputError
+
 
 @dataclass(frozen=True)
 class Dim:
@@ -77,8 +79,19 @@ def pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
     return F.pad(images, [side for pad in pads for side in (0, pad)]) if any(pads) else images
 
 
+def prepare(images: Tensor, first: "Convolution", multiple: int) -> Tensor:
+    """Check the images against a network's first convolution, pad each axis to ``multiple``, and lay them out."""
+    [channels] = first.fine
+    if images.ndim != first.dims + 2 or images.shape[1] != channels:
+        raise InputError(
+            f"images of shape {tuple(images.shape)}: this network takes (batch, channels, *spatial) with {channels} "
+            f"channel(s) and {first.dims} spatial axes"
+        )
+    return to_layout(pad_to_multiple(images, multiple))
+
+
 def crop(features: Tensor, shape: Sequence[int]) -> Tensor:
-    """Undo `pad_to_multiple` on feature maps of the input's resolution."""
+    """Undo the padding of `prepare` on maps of the images' resolution."""
     window: tuple[Any, ...] = (..., *(slice(size) for size in shape))
     return features[window]
 

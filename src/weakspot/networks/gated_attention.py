@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from weakspot.networks.blocks import DIMS, Convolution, Head, crop, pad_to_multiple, to_layout
+from weakspot.networks.blocks import DIMS, Convolution, Head, crop, prepare
 from weakspot.types import CountOutput
 
 
@@ -63,7 +63,7 @@ class GatedAttention(nn.Module):
     def forward(self, images: Tensor) -> CountOutput:
         """Return the count and the features: the gated image and first scale, then those of the coarse scale."""
         shape = images.shape[2:]
-        images = to_layout(pad_to_multiple(images, 2))
+        images = prepare(images, self.conv1, 2)
         fine = [images, self.conv2([self.conv1([images])])]
         pooled = [DIMS[self.dims].max_pool(part, 2) for part in fine]
         coarse = [*pooled, self.conv4([self.conv3(pooled)])]

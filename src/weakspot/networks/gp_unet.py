@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from weakspot.networks.blocks import DIMS, Convolution, Head, crop, pad_to_multiple, to_layout
+from weakspot.networks.blocks import DIMS, Convolution, Head, crop, prepare
 from weakspot.types import CountOutput
 
 
@@ -37,7 +37,7 @@ class GPUnet(nn.Module):
     def forward(self, images: Tensor) -> CountOutput:
         """Return the count and one feature map (batch, width, *spatial) of the images' size."""
         shape = images.shape[2:]
-        images = to_layout(pad_to_multiple(images, 2))
+        images = prepare(images, self.conv1, 2)
         fine = [self.conv2([self.conv1([images])])]
         if self.skip:
             fine.insert(0, images)

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from weakspot.networks.blocks import DIMS, Convolution, Head, crop, pad_to_multiple, to_layout
+from weakspot.networks.blocks import DIMS, Convolution, Head, crop, prepare
 from weakspot.types import CountOutput
 
 
@@ -36,7 +36,7 @@ class GPUnetNoResidual(nn.Module):
     def forward(self, images: Tensor) -> CountOutput:
         """Return the count and one feature map (batch, width, *spatial) of the images' size."""
         shape = images.shape[2:]
-        images = to_layout(pad_to_multiple(images, 4))
+        images = prepare(images, self.conv1, 4)
         max_pool = DIMS[self.dims].max_pool
         fine = self.conv2([self.conv1([images])])
         middle = self.conv4([self.conv3([max_pool(fine, 2)])])

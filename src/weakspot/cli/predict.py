@@ -1,0 +1,85 @@
+"""``weakspot predict``."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(help="Run folder of weakspot train.")],
+    images: Annotated[list[Path], typer.Argument(help="A cohort table (CSV or TSV), or image files.")],
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    method: Annotated[
+        str | None,
+        typer.Option(help="cam, gated, grad_cam, grad, guided_backprop, intensity; the network's own unless given."),
+    ] = None,
+    score: Annotated[
+        str, typer.Option(help="height of the peak, or mass: the share of the count it carries.")
+    ] = "height",
+    size: Annotated[int, typer.Option(min=1, help="Size of the maximum filter in voxels.")] = 6,
+    split: Annotated[str | None, typer.Option(help="Only the rows of this split: train, val, test.")] = None,
+    maps: Annotated[bool, typer.Option("--maps", help="Write the attention maps too, as .npy.")] = False,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores unless given.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+) -> None:
+    """Find the objects of new images: detections.csv and counts.csv.
+
+    An image that cannot be read does not stop the others: it is listed at the end, with exit code 1.
+    """
+    import numpy as np
+
+    from weakspot.cli.console import counting_bar, new_folder, say
+    from weakspot.data.cohort import cohort_of_images, read_cohort
+    from weakspot.data.images import read_image
+    from weakspot.data.points import Points, write_points
+    from weakspot.data.problems import refuse
+    from weakspot.data.tables import write_table
+    from weakspot.devices import choose_device, set_threads
+    from weakspot.errors import InputError
+    from weakspot.predict import predict as predict_images
+    from weakspot.training.run import load
+
+    set_threads(threads)
+    chosen, trained = choose_device(device), load(run)
+    is_table = len(images) == 1 and images[0].suffix.lower() in (".csv", ".tsv")
+    cohort = read_cohort(images[0], counts=False) if is_table else cohort_of_images(images)
+    if split is not None:
+        cohort = cohort.with_split(split)
+    problems: list[str] = []
+    done: list[str] = []
+
+    def readable() -> Iterator[NDArray[np.float32]]:
+        for identifier, path in zip(cohort.ids, cohort.paths, strict=True):
+            try:
+                image = read_image(path)
+                trained.check(image)
+            except InputError as error:
+                problems.append(f"id {identifier}: {error}")
+            else:
+                done.append(identifier)
+                yield image
+
+    dims = trained.architecture.dims
+    points: dict[str, Points] = {}
+    counts: list[tuple[str, str]] = []
+    with new_folder(out) as draft, counting_bar("images", len(cohort)) as advance:
+        predictions = predict_images(trained, readable(), method, chosen, size=size, score=score)
+        for index, prediction in enumerate(predictions):
+            identifier = done[index]
+            points[identifier] = Points(prediction.candidates.points, prediction.candidates.scores)
+            counts.append((identifier, f"{prediction.count:.6g}"))
+            if maps:
+                (draft / "maps").mkdir(exist_ok=True)
+                np.save(draft / "maps" / f"{identifier}.npy", prediction.attention)
+            advance()
+        if done:
+            write_points(draft / "detections.csv", points, dims)
+            write_table(draft / "counts.csv", ("id", "count"), counts)
+    if done:
+        say(f"{len(done)} images, {sum(map(len, points.values()))} candidates: {out}/detections.csv, {out}/counts.csv")
+    refuse(f"{len(problems)} of {len(cohort)} images were left out", problems)

@@ -1,0 +1,81 @@
+"""One cell of the paper's digit study: train on grids of digits, find the digit on test grids, evaluate (section 3)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from weakspot.data.digits import DigitGrids, Grids
+from weakspot.data.images import ImageStore
+from weakspot.data.points import Points
+from weakspot.evaluation.evaluate import evaluate
+from weakspot.evaluation.matching import Reach
+from weakspot.predict import Prediction, predict
+from weakspot.scenes import make_scenes
+from weakspot.training.run import NetworkSettings, Run, train
+from weakspot.training.settings import Examples, FitSettings, Progress
+
+MAX_FP = 5.0  # of the FROC (section 3.7)
+
+
+def examples(grids: Grids, name: str) -> Examples:
+    """Return grids as what a network is trained on: images and counts, no locations."""
+    ids = tuple(f"{name}_{index:04d}" for index in range(len(grids)))
+    return Examples(ImageStore(tuple(grids.images)), grids.counts, ids)
+
+
+def train_on_grids(
+    out: Path,
+    network: str,
+    grids: DigitGrids,
+    settings: FitSettings,
+    device: torch.device | str = "cpu",
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> Run:
+    """Train a 2D network on digit grids into ``out``, or go on with what was cut off there."""
+    training, validation = examples(grids.train, "train"), examples(grids.val, "val")
+    return train(out, NetworkSettings(network, 2), training, validation, settings, device, resume=True, report=report)
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a network found on test grids.
+
+    Attributes
+    ----------
+    predictions : one an image
+    points : the same, as points with scores
+    counts : (n,) predicted
+    evaluation : of `weakspot.evaluation.evaluate.evaluate`
+    """
+
+    predictions: list[Prediction]
+    points: list[Points]
+    counts: NDArray[np.float64]
+    evaluation: dict[str, Any]
+
+
+def find_on_grids(
+    run: Run,
+    grids: Grids,
+    method: str | None = None,
+    score: str = "height",
+    device: torch.device | str = "cpu",
+    seed: int = 0,
+    done: Callable[[], None] = lambda: None,
+) -> Found:
+    """Find the digit on test grids and evaluate as the paper does: a hit is inside the digit's cell, FAUC 0-5."""
+    store = examples(grids, "test")
+    predictions = []
+    images = (store.images.batch(np.array([index]))[0] for index in range(len(grids)))
+    for prediction in predict(run, images, method, device, score=score):
+        predictions.append(prediction)
+        done()
+    points = [Points(each.candidates.points, each.candidates.scores) for each in predictions]
+    counts = np.array([each.count for each in predictions])
+    scenes = make_scenes(points, grids.truth, store.ids)
+    return Found(predictions, points, counts, evaluate(scenes, Reach(), MAX_FP, counts=counts, seed=seed))

@@ -1,0 +1,95 @@
+"""Batch norm as a way to train: against PyTorch's own, and folded away."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from tests.networks.test_networks import each_architecture, randomised
+from weakspot.networks import build
+from weakspot.networks.blocks import DIMS, Convolution, Head
+from weakspot.networks.normalisation import Normalisation, attach, fold, recalibrate
+
+
+def trained(name: str, dims: int) -> tuple[nn.Module, list[torch.Tensor]]:
+    """Return a network that has had a few steps with norms, its statistics recalibrated, and its images."""
+    network = randomised(name, dims)
+    attach(network)
+    batches = [torch.rand(3, 1, *[9, 8, 7][:dims], dtype=torch.float64) for _ in range(4)]
+    network.double().train()
+    optimizer = torch.optim.SGD(network.parameters(), lr=1e-2)
+    for images in batches:
+        optimizer.zero_grad()
+        (network(images).count - 1).square().mean().backward()
+        optimizer.step()
+    recalibrate(network, batches)
+    return network, batches
+
+
+@each_architecture
+@pytest.mark.parametrize("dims", [2, 3])
+def test_folding_keeps_the_counts_and_takes_the_norms_off(name, dims):
+    network, batches = trained(name, dims)
+    assert not network.training
+    assert not torch.equal(network.head.norm.mean, torch.zeros_like(network.head.norm.mean))
+    before = [network(images).count for images in batches]
+    fold(network)
+    for images, count in zip(batches, before, strict=True):
+        torch.testing.assert_close(network(images).count, count)
+    assert network.state_dict().keys() == build(name, dims, 4).state_dict().keys()
+
+
+def test_gradient_reaches_every_parameter_of_the_norms():
+    network = randomised("gp_unet", 2)
+    attach(network)
+    network.double().train()(torch.rand(3, 1, 8, 8, dtype=torch.float64)).count.square().sum().backward()
+    norms = {key: parameter for key, parameter in network.named_parameters() if ".norm." in key}
+    assert len(norms) == 12
+    for key, parameter in norms.items():
+        assert parameter.grad.abs().max() > 0, key
+
+
+def with_norm(layer: Convolution | Head) -> Normalisation:
+    norm = layer.norm = Normalisation(len(layer.weight)).double()
+    nn.init.normal_(norm.weight)
+    nn.init.normal_(norm.bias)
+    return norm
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_while_statistics_are_gathered_a_convolution_is_that_of_torch_with_its_batch_norm(dims):
+    torch.manual_seed(0)
+    layer = Convolution(dims, [2, 3], 4, coarse=[5]).double().train()
+    norm = with_norm(layer)
+    norm.gathered = []
+    size = [6, 8, 4][:dims]
+    fine = [torch.randn(2, channels, *size, dtype=torch.float64) for channels in (2, 3)]
+    coarse = torch.randn(2, 5, *[extent // 2 for extent in size], dtype=torch.float64)
+    joined = torch.cat([*fine, F.interpolate(coarse, scale_factor=2, mode="nearest")], dim=1)
+    convolved = DIMS[dims].conv(joined, layer.weight, padding=1)
+    expected = F.relu(F.batch_norm(convolved, None, None, norm.weight, norm.bias, training=True, eps=1e-5))
+    torch.testing.assert_close(layer(fine, [coarse]), expected)
+    [(mean, variance)] = norm.gathered
+    torch.testing.assert_close(mean, convolved.transpose(0, 1).flatten(1).mean(1))
+    torch.testing.assert_close(variance, convolved.transpose(0, 1).flatten(1).var(1, correction=0))
+
+
+def test_a_normalised_head_is_batch_norm_and_a_linear_layer():
+    torch.manual_seed(0)
+    head = Head(5).double().train()
+    norm = with_norm(head)
+    features = torch.randn(4, 5, 6, 7, dtype=torch.float64)
+    pooled = F.batch_norm(features.mean((2, 3)), None, None, norm.weight, norm.bias, training=True, eps=1e-5)
+    torch.testing.assert_close(head([features]), pooled @ head.weight + head.bias)
+
+
+@pytest.mark.parametrize("stride", [2, 4])
+@pytest.mark.parametrize(("dims", "size"), [(2, (8, 12)), (3, (8, 4, 12))])
+def test_a_sparse_sample_is_every_stride_th_voxel_of_the_convolution(stride, dims, size):
+    torch.manual_seed(0)
+    layer = Convolution(dims, [1, 2], 3, coarse=[2]).double()
+    fine = [torch.randn(2, channels, *size, dtype=torch.float64) for channels in (1, 2)]
+    coarse = torch.randn(2, 2, *[extent // 2 for extent in size], dtype=torch.float64)
+    full = layer.linear(fine, coarse, layer.weight, layer.bias)
+    sample = layer.linear(fine, coarse, layer.weight, layer.bias, stride)
+    torch.testing.assert_close(sample, full[(..., *[slice(None, None, stride)] * dims)])
