@@ -138,7 +138,7 @@ def test_a_graph_that_waits_for_its_backward_pass_is_not_disturbed():
 @each_method
 @pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
 def test_gradients_may_be_off_around_it(method, context):
-    network, images = randomised("base", 2), images_of((8, 9))
+    network, images = randomised("base", 2).float(), images_of((8, 9))
     expected = attend(method, network, images)
     with context():
         torch.testing.assert_close(attend(method, network, images + 0), expected)

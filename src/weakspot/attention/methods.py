@@ -47,8 +47,8 @@ def attend(
         ``grad``, ``grad_cam`` (with ``layer``) and ``guided_backprop`` take any module with one number per image.
     images : (batch, channels, *spatial), two or three spatial axes of any size
     batch_size : images at once
-        Unless given, about 130,000 voxels, but at least one image, which is fast on a CPU; a GPU may want more. The maps
-        do not depend on it.
+        Unless given, as many as make 130,000 voxels, and at least one: fast on a CPU, while a GPU may want more. The
+        maps do not depend on it.
     layer : for ``grad_cam`` of a module that is not weakspot's
         The module, or its dotted name, whose output is the features.
 

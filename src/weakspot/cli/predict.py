@@ -2,12 +2,9 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 def predict(
@@ -53,7 +50,7 @@ def predict(
     problems: list[str] = []
     done: list[str] = []
 
-    def readable() -> Iterator[NDArray[np.float32]]:
+    def readable() -> Iterator[Any]:
         for identifier, path in zip(cohort.ids, cohort.paths, strict=True):
             try:
                 image = read_image(path)

@@ -182,6 +182,11 @@ class Head(nn.Module):
     channels : int
         Number of pooled feature maps.
     pool : "mean" or "max"
+
+    Attributes
+    ----------
+    applied_bias : () or None
+        The bias of the last call, a norm's shift included: what it adds to the pooled features' weighted sum.
     """
 
     POOLS: dict[str, Callable[[Tensor], Tensor]] = {  # noqa: RUF012
@@ -195,6 +200,7 @@ class Head(nn.Module):
         self.weight = nn.Parameter(torch.empty(channels))
         self.bias = nn.Parameter(torch.zeros(()))
         self.norm: nn.Module | None = None
+        self.applied_bias: Tensor | None = None
         nn.init.normal_(self.weight, std=channels**-0.5)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
@@ -204,6 +210,7 @@ class Head(nn.Module):
         bias: Tensor = self.bias
         if self.norm is not None:
             weight, bias = self.normalised(self.norm(lambda everything: pooled))
+        self.applied_bias = bias
         return pooled @ weight + bias
 
     def normalised(self, affine: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:

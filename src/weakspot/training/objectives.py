@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from weakspot.errors import InputError
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -43,3 +45,10 @@ OBJECTIVES = {
         torch.sigmoid,
     ),
 }
+
+
+def choose_objective(name: str) -> Objective:
+    """Return the objective of that name."""
+    if name not in OBJECTIVES:
+        raise InputError(f"no objective {name!r}: choose one of {', '.join(OBJECTIVES)}")
+    return OBJECTIVES[name]

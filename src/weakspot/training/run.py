@@ -24,6 +24,7 @@ from weakspot.files import write_text
 from weakspot.networks import build
 from weakspot.settings import from_dict, to_dict
 from weakspot.training.fit import fit
+from weakspot.training.objectives import choose_objective
 from weakspot.training.settings import Examples, FitSettings, Progress
 
 FORMAT = 1
@@ -109,6 +110,7 @@ def train(
         raise InputError(f"{out} exists already: name another folder, or remove it first")
     if partial.exists() and not resume:
         raise InputError(f"a training into {out} was cut off: go on with --resume, or remove {partial}")
+    choose_objective(settings.objective)
     network = architecture.build()
     shape = training.images.batch(np.arange(1)).shape[2:]
     described = {

