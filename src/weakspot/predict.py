@@ -54,10 +54,10 @@ def predict(
 ) -> Iterator[Prediction]:
     """Predict images of any sizes; neighbours of one size share a batch.
 
-    A count is a mean over the image times its size, so it is tied to the size of the training images: a smaller image is
-    padded with zeros to that size, as in training, and in a larger one the same density makes more objects,
-    ``count = (output - bias) * voxels / training voxels + bias``. (Under classification, and with max pooling, the output
-    is left as it is.)
+    A count is a mean over the image times its size, so it is tied to the size of the training images: a smaller image
+    is padded with zeros to that size, as in training, and in a larger one the same density makes more objects,
+    ``count = (output - bias) * voxels / training voxels + bias``. (Under classification, and with max pooling, the
+    output is left as it is.)
 
     Parameters
     ----------

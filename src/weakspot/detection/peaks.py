@@ -38,10 +38,10 @@ def candidates(
 ) -> Candidates:
     """Find the local maxima of a map.
 
-    Negative values count as zero. A voxel is a maximum if none in the box around it is higher (a maximum filter with full
-    neighbourhood); a box of even size n reaches n/2 voxels towards lower and n/2 - 1 towards higher indices, as scipy has
-    it. A plateau gives one candidate, its voxel nearest to its centroid; maxima at the border are kept; a constant map has
-    none. Equal scores are ordered by index.
+    Negative values count as zero. A voxel is a maximum if none in the box around it is higher (a maximum filter with
+    full neighbourhood); a box of even size n reaches n/2 voxels towards lower and n/2 - 1 towards higher indices, as
+    scipy has it. A plateau gives one candidate, its voxel nearest to its centroid; maxima at the border are kept; a
+    constant map has none. Equal scores are ordered by index.
 
     Parameters
     ----------
@@ -51,9 +51,9 @@ def candidates(
         In voxels; in mm if ``spacing_mm`` is given, rounded to whole voxels, at least one.
     spacing_mm : (dims,) size of a voxel
     score : "height" or "mass"
-        The map's value at the peak (the paper's), or the sum of its positive values over the peak's basin divided by the
-        number of voxels of the map. The mean of a class activation map being the predicted count, but for the bias, a basin's
-        mass is the number of objects that it stands for. The basin of a peak is all from where steepest ascent leads to
+        The map's value at the peak (the paper's), or the sum of its positive values over the peak's basin divided by
+        the number of voxels of the map. The mean of a class activation map being the predicted count, but for the
+        bias, a basin's mass is the number of objects that it stands for. The basin of a peak is all from where steepest ascent leads to
         it; that of a maximum which a higher peak suppresses goes to that peak.
 
     Raises
@@ -73,10 +73,7 @@ def candidates(
     maxima = (positive > 0) & (positive == ndimage.maximum_filter(positive, size=window, mode="nearest"))
     plateaus, number = ndimage.label(maxima, structure=np.ones([3] * attention.ndim))
     places = _representatives(plateaus, number)
-    if score == "height":
-        scores = positive[tuple(places.T)]
-    else:
-        scores = _masses(positive, plateaus, number, window)
+    scores = positive[tuple(places.T)] if score == "height" else _masses(positive, plateaus, number, window)
     order = np.lexsort((*places.T[::-1], -scores))
     return Candidates(places[order].astype(np.float64), scores[order])
 

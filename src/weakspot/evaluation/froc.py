@@ -18,7 +18,7 @@ AVERAGING = ("image", "object")
 class Increments:
     """All detections of all images in descending order of score, with what each adds.
 
-    Whatever the weights of the images, a curve is a cumulative sum over these, so that resampling needs no new matching.
+    Whatever the images' weights, a curve is a cumulative sum over these, so that resampling needs no new matching.
 
     Attributes
     ----------

@@ -20,8 +20,8 @@ class Reach:
     ----------
     radius : float or None
         At most this far from the object's point, in mm if ``in_mm``, else in voxels. None: inside of the object's
-        extent, a box centred on its point, ``-extent / 2 <= difference < extent / 2`` along every axis, so that boxes side
-        by side share no point.
+        extent, a box centred on its point, ``-extent / 2 <= difference < extent / 2`` along every axis, so that boxes
+        side by side share no point.
     in_mm : bool
     """
 

@@ -53,12 +53,12 @@ def detections_figure(panels: Sequence[Panel], extent_vox: float) -> Figure:
     """Draw images above their attention maps, with truth and detections on both (as in the paper's Fig. 4).
 
     Truth is a square of side ``extent_vox``; a detection is a cross, in one colour if it is a hit and in another
-    if it is not. Maps share one scale, from zero: negative values are drawn as zero, as detection takes them (section 3.6).
+    if it is not. Maps share one scale, from zero: negative values are drawn as zero, as detection has them (3.6).
     """
     height, width = panels[0].image.shape
     top = max(float(panel.attention.max()) for panel in panels) or 1.0
     with rc_context(_STYLE):
-        figure = Figure(figsize=(1.9 * len(panels), 3.8 * height / width + 0.9), layout="constrained")
+        figure = Figure(figsize=(1.9 * len(panels), 3.6 * height / width + 0.5), layout="constrained")
         axes = figure.subplots(2, len(panels), squeeze=False)
         for panel, column in zip(panels, axes.T, strict=True):
             column[0].imshow(panel.image, cmap="gray")
@@ -104,7 +104,7 @@ class Curve:
 
 
 def froc_figure(curves: Sequence[Curve], max_fp: float, points: Sequence[tuple[str, float, float]] = ()) -> Figure:
-    """Draw FROC curves from 0 to ``max_fp``, flat beyond their ends, and named points (false positives, sensitivity)."""
+    """Draw FROC curves from 0 to ``max_fp``, flat beyond their ends, and named points (fp, sensitivity)."""
     with rc_context(_STYLE):
         figure = Figure(figsize=(4.2, 3.6), layout="constrained")
         axis = figure.subplots()

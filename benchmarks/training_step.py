@@ -1,0 +1,91 @@
+"""Time and memory of one training step: weakspot's networks against the same function written out plainly.
+
+    python benchmarks/training_step.py [--threads 2] [--batch 64] [--repeats 7]
+
+GP-Unet and GP-Unet no residual in 2D on images of 196x140: forward pass, squared error, backward pass. "Plain" is
+tests/networks/plain.py in contiguous float32; "weakspot" is the same function; "weakspot, norms" is the step of the fast
+recipe, which normalises as well. Times are medians of turns taken in one process. Memory is the growth of the peak
+resident set over a step, each network in a process of its own.
+"""
+
+import argparse
+import multiprocessing
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.networks.plain import plain
+
+from weakspot.networks import build
+from weakspot.networks.normalisation import attach
+
+KINDS = ("plain", "weakspot", "weakspot, norms")
+
+
+def step_of(name: str, kind: str, batch: int) -> Callable[[], None]:
+    torch.manual_seed(0)
+    network = build(name, 2)
+    model = plain(name, network, 2, 8) if kind == "plain" else network
+    if kind == "weakspot, norms":
+        attach(network)
+    images, counts = torch.rand(batch, 1, 196, 140), torch.rand(batch)
+
+    def step() -> None:
+        model.zero_grad()
+        output = model(images)
+        output = output[:, 0] if kind == "plain" else output.count
+        (output - counts).square().mean().backward()
+
+    return step
+
+
+def peak_mb(name: str, kind: str, batch: int, threads: int, queue: "multiprocessing.Queue[float]") -> None:
+    torch.set_num_threads(threads)
+    step = step_of(name, kind, batch)
+    step_of(name, kind, 1)()  # loads the kernels
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    step()
+    queue.put((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--repeats", type=int, default=7)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    print(f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}, {given.threads} threads, batch {given.batch}")
+    print("| network | step | s | of plain | peak MB | of plain |\n| --- | --- | ---: | ---: | ---: | ---: |")
+    context = multiprocessing.get_context("spawn")
+    for name in ("gp_unet", "gp_unet_no_residual"):
+        steps = {kind: step_of(name, kind, given.batch) for kind in KINDS}
+        times: dict[str, list[float]] = {kind: [] for kind in KINDS}
+        for turn in range(given.repeats + 1):
+            for kind, step in steps.items():
+                start = time.perf_counter()
+                step()
+                if turn:  # the first is a warm-up
+                    times[kind].append(time.perf_counter() - start)
+        peaks = {}
+        for kind in KINDS:
+            queue: multiprocessing.Queue[float] = context.Queue()
+            process = context.Process(target=peak_mb, args=(name, kind, given.batch, given.threads, queue))
+            process.start()
+            peaks[kind] = queue.get()
+            process.join()
+        seconds = {kind: statistics.median(values) for kind, values in times.items()}
+        for kind in KINDS:
+            shares = seconds[kind] / seconds["plain"], peaks[kind] / peaks["plain"]
+            print(f"| {name} | {kind} | {seconds[kind]:.2f} | {shares[0]:.2f} | {peaks[kind]:.0f} | {shares[1]:.2f} |")
+
+
+if __name__ == "__main__":
+    main()
