@@ -1,6 +1,6 @@
 """Time of evaluation: FROC, FAUC and bootstrap of 1,000 images with 100 candidates and 5 objects each, one thread.
 
-    python benchmarks/evaluation.py
+python benchmarks/evaluation.py
 """
 
 import time

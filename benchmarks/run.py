@@ -10,7 +10,8 @@ FOLDER = Path(__file__).parent
 
 def main() -> None:
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "from weakspot.cli import main; main()", "--help"], capture_output=True, check=True)
+    command = [sys.executable, "-c", "from weakspot.cli import main; main()", "--help"]
+    subprocess.run(command, capture_output=True, check=True)
     print(f"weakspot --help: {time.perf_counter() - start:.2f} s\n", flush=True)
     for name in ("training_step", "attention", "evaluation"):
         print(f"{name}.py", flush=True)

@@ -3,8 +3,8 @@
     python benchmarks/training_step.py [--threads 2] [--batch 64] [--repeats 7]
 
 GP-Unet and GP-Unet no residual in 2D on images of 196x140: forward pass, squared error, backward pass. "Plain" is
-tests/networks/plain.py in contiguous float32; "weakspot" is the same function; "weakspot, norms" is the step of the fast
-recipe, which normalises as well. Times are medians of turns taken in one process. Memory is the growth of the peak
+tests/networks/plain.py in contiguous float32; "weakspot" is the same function; "weakspot, norms" is the step of the
+fast recipe, which normalises as well. Times are medians of turns taken in one process. Memory is the growth of the peak
 resident set over a step, each network in a process of its own.
 """
 
@@ -62,7 +62,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    print(f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}, {given.threads} threads, batch {given.batch}")
+    machine = f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}"
+    print(f"{machine}, {given.threads} threads, batch {given.batch}")
     print("| network | step | s | of plain | peak MB | of plain |\n| --- | --- | ---: | ---: | ---: | ---: |")
     context = multiprocessing.get_context("spawn")
     for name in ("gp_unet", "gp_unet_no_residual"):

@@ -23,13 +23,15 @@ def test_digits_are_found_from_counts_alone(tmp_path: Path):
 def test_nuclei_are_counted_and_found(shared_data: Path, tmp_path: Path):
     folder = shared_data / "nuclei_dsb2018"
     run("train", folder / "cohort.csv", "--out", tmp_path / "run", "--steps", 150, "--threads", 2)
-    run("predict", tmp_path / "run", folder / "cohort.csv", "--split", "val", "--out", tmp_path / "found", "--threads", 2)
+    found = tmp_path / "found"
+    run("predict", tmp_path / "run", folder / "cohort.csv", "--split", "val", "--out", found, "--threads", 2)
     cohort = pd.read_csv(folder / "cohort.csv", dtype={"id": str}).query("split == 'val'").set_index("id")
-    counts = pd.read_csv(tmp_path / "found" / "counts.csv", dtype={"id": str}).set_index("id")["count"]
+    counts = pd.read_csv(found / "counts.csv", dtype={"id": str}).set_index("id")["count"]
     errors = (counts - cohort["count"]).abs()
     assert errors.mean() < 0.6 * (cohort["count"] - cohort["count"].median()).abs().mean()
-    options = ["--cohort", folder / "cohort.csv", "--split", "val", "--radius-vox", 8, "--max-fp", 20, "--averaging", "object"]
-    run("evaluate", tmp_path / "found" / "detections.csv", folder / "points.csv", *options, "--json", tmp_path / "r.json")
+    options = ["--cohort", folder / "cohort.csv", "--split", "val", "--radius-vox", 8, "--max-fp", 20]
+    files = [found / "detections.csv", folder / "points.csv"]
+    run("evaluate", *files, *options, "--averaging", "object", "--json", tmp_path / "r.json")
     result = json.loads((tmp_path / "r.json").read_text())
     assert np.isfinite(result["fauc"])
     assert result["fauc"] > 0.3

@@ -101,7 +101,7 @@ def test_border_plateau_flat_and_empty_maps():
 def test_moving_or_turning_the_map_moves_or_turns_the_points(attention: np.ndarray, down: int, right: int):
     here = candidates(attention)
     moved = candidates(np.pad(attention, ((down, 6), (right, 6))))
-    np.testing.assert_array_equal(moved.points, here.points + [down, right])
+    np.testing.assert_array_equal(moved.points, here.points + np.array([down, right]))
     np.testing.assert_array_equal(candidates(attention.T).points, here.points[:, ::-1])
     flat = candidates(attention[:, :, None])
     np.testing.assert_array_equal(flat.points[:, :2], here.points)

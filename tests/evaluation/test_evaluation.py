@@ -1,4 +1,4 @@
-"""Matching, FROC and operating point: cases worked by hand, a slow oracle, and wrong variants that must be told apart."""
+"""Matching, FROC and operating point: cases worked by hand, a slow oracle, and wrong variants told apart."""
 
 import itertools
 
@@ -17,7 +17,7 @@ NEAR = Reach(radius=1.0)
 
 
 def line(points: list[float], scores: list[float], objects: list[float]) -> Scene:
-    """A scene on a line: 1D points make matching easy to work out by hand."""
+    """Return a scene on a line: 1D points make matching easy to work out by hand."""
     return scene_of(*(np.array(each, float).reshape(-1, 1) for each in (points,)), scores, np.reshape(objects, (-1, 1)))
 
 
@@ -62,8 +62,8 @@ def test_area_by_hand_and_wrong_readings_differ():
 
 
 def test_the_matching_changes_as_candidates_come():
-    # The first candidate reaches both objects and is nearer to the second; the next reaches the second alone. A matching
-    # made once, by least distance or first come, first served, leaves one object without its candidate.
+    # The first candidate reaches both objects and is nearer to the second; the next reaches the second alone. A
+    # matching made once, by least distance or first come, first served, leaves one object without its candidate.
     scene = line([0.9, 1.9], [0.9, 0.8], [0, 1])
     assert increments([scene], NEAR).hit.tolist() == [1, 1]
     assert gated(distances(scene, NEAR)).tolist() == [0, 1]
@@ -89,7 +89,7 @@ def test_millimetres_respect_the_spacing():
 
 
 def largest(within: np.ndarray) -> int:
-    """The size of the largest matching, by trying all ways of giving objects to detections."""
+    """Return the size of the largest matching, by trying all ways of giving objects to detections."""
     n, m = within.shape
     if n > m:
         return largest(within.T)

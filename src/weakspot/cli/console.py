@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,6 +42,9 @@ def training_bar() -> Iterator[Callable[["Progress"], None]]:
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
+    if not sys.stderr.isatty():
+        yield _line_now_and_then()
+        return
     columns = (
         TextColumn("training"),
         BarColumn(),
@@ -53,13 +57,35 @@ def training_bar() -> Iterator[Callable[["Progress"], None]]:
     with Bar(*columns, console=Console(stderr=True), speed_estimate_period=120) as bar:
         task = bar.add_task("training", total=None, losses="")
 
-        def report(progress: "Progress") -> None:
-            losses = f"loss {progress.loss:.3f}"
-            if progress.best == progress.best:  # not NaN
-                losses += f", validation {progress.validation_loss:.3f} (best {progress.best:.3f})"
-            bar.update(task, completed=progress.step, total=progress.steps, losses=losses)
+        yield lambda progress: bar.update(task, completed=progress.step, total=progress.steps, losses=_losses(progress))
 
-        yield report
+
+def _losses(progress: "Progress") -> str:
+    text = f"loss {progress.loss:.3f}"
+    if progress.best == progress.best:  # not NaN
+        text += f", validation {progress.validation_loss:.3f} (best {progress.best:.3f})"
+    return text
+
+
+def _line_now_and_then(every: float = 60.0) -> Callable[["Progress"], None]:
+    """Return what prints a training's progress as lines, for logs: the first step, then once a minute."""
+    first: tuple[float, int] | None = None
+    last = 0.0
+
+    def report(progress: "Progress") -> None:
+        nonlocal first, last
+        now = time.monotonic()
+        first = first or (now, progress.step)
+        if now - last < every:
+            return
+        last = now
+        line = f"step {progress.step}" + (f"/{progress.steps}" if progress.steps else "") + f" {_losses(progress)}"
+        if progress.steps and progress.step > first[1]:
+            left = (now - first[0]) / (progress.step - first[1]) * (progress.steps - progress.step)
+            line += f", {left / 60:.0f} min left"
+        print(line, file=sys.stderr, flush=True)
+
+    return report
 
 
 @contextmanager

@@ -64,7 +64,7 @@ def demo(
         say(f"using the network that was trained before, {folder}")
     else:
         say(
-            f"training {network} on {len(grids.train)} grids and how often each holds a {digit}, nothing else ({chosen})"
+            f"training {network} on {len(grids.train)} grids, each with its number of {digit}s, nothing else ({chosen})"
         )
         try:
             with training_bar() as report:
@@ -78,9 +78,7 @@ def demo(
     ids = examples(grids.test, "test").ids
     for score, each in found.items():
         write_points(out / f"detections_{score}.csv", dict(zip(ids, each.points, strict=True)), 2)
-    write_points(
-        out / "truth.csv", {key: each for key, each in zip(ids, grids.test.truth, strict=True) if len(each)}, 2
-    )
+    write_points(out / "truth.csv", dict(zip(ids, grids.test.truth, strict=True)), 2)
     best = found["height"]
     write_table(out / "counts.csv", ("id", "count"), list(zip(ids, best.counts.tolist(), strict=True)))
     curves = [

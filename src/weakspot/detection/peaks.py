@@ -53,8 +53,8 @@ def candidates(
     score : "height" or "mass"
         The map's value at the peak (the paper's), or the sum of its positive values over the peak's basin divided by
         the number of voxels of the map. The mean of a class activation map being the predicted count, but for the
-        bias, a basin's mass is the number of objects that it stands for. The basin of a peak is all from where steepest ascent leads to
-        it; that of a maximum which a higher peak suppresses goes to that peak.
+        bias, a basin's mass is the number of objects that it stands for. The basin of a peak is all from where steepest
+        ascent leads to it; that of a maximum which a higher peak suppresses goes to that peak.
 
     Raises
     ------

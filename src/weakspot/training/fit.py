@@ -41,9 +41,9 @@ def fit(
 ) -> list[dict[str, float]]:
     """Fit a network to the counts; it ends with the weights of the lowest validation loss, norms folded away.
 
-    The order of the images and their augmentation are functions of the seed, the epoch and the step: a training that was
-    cut off goes on from the state in ``folder`` to the same weights, on the CPU to the same bytes. SIGTERM and SIGINT end
-    it after the running step.
+    The order of the images and their augmentation are functions of the seed, the epoch and the step: a training that
+    was cut off goes on from the state in ``folder`` to the same weights, on the CPU to the same bytes. SIGTERM and
+    SIGINT end it after the running step.
 
     Parameters
     ----------
@@ -144,8 +144,8 @@ class _Fit:
         if not math.isfinite(value):
             state.save(self.folder)
             raise InputError(
-                f"the loss is {value} in epoch {state.epoch + 1}, step {state.step + 1}; the state before it is kept in "
-                f"{self.folder}. Look at the values of these images, or train anew with a lower learning rate: "
+                f"the loss is {value} in epoch {state.epoch + 1}, step {state.step + 1}; the state before it is kept "
+                f"in {self.folder}. Look at the values of these images, or train anew with a lower learning rate: "
                 + ", ".join(self.train.ids[index] for index in chosen)
             )
         state.optimizer.zero_grad()

@@ -18,8 +18,8 @@ from weakspot.training.settings import FitSettings
 def initialise(network: nn.Module, settings: FitSettings, counts: NDArray[np.integer[Any]]) -> None:
     """Draw the network's weights, and put norms on it where the recipe has them.
 
-    Biases are zero. "gaussian" draws from N(0, 1) (section 3.5), "he" from N(0, 2 / fan-in), and N(0, 1 / fan-in) for the
-    head. With batch norm, the head's bias is the constant output with the lowest loss on ``counts`` (n,).
+    Biases are zero. "gaussian" draws from N(0, 1) (section 3.5), "he" from N(0, 2 / fan-in), and N(0, 1 / fan-in) for
+    the head. With batch norm, the head's bias is the constant output with the lowest loss on ``counts`` (n,).
     """
     rng = generator(settings.seed, "weights")
     for name, parameter in network.named_parameters():

@@ -34,8 +34,8 @@ def _log_odds(targets: Tensor) -> Tensor:
     return torch.log((present + 0.5) / (len(targets) - present + 0.5))
 
 
-# A classifier knows presence alone: its count is the probability, so that rounding it gives 0 or 1 (Table B.10 shows one
-# detection per positive image).
+# A classifier knows presence alone: its count is the probability, so that rounding it gives 0 or 1 (Table B.10 shows
+# one detection per positive image).
 OBJECTIVES = {
     "regression": Objective(lambda counts: counts, F.mse_loss, lambda targets: targets.mean(), lambda out: out),
     "classification": Objective(

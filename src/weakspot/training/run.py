@@ -102,8 +102,8 @@ def train(
     Raises
     ------
     InputError
-        If ``out`` is there already; if something was cut off and ``resume`` is not set, or it was begun with other settings
-        or data; if another process trains into it; and as `fit` does.
+        If ``out`` is there already; if something was cut off and ``resume`` is not set, or it was begun with other
+        settings or data; if another process trains into it; and as `fit` does.
     """
     partial = out.with_name(out.name + ".partial")
     if out.exists():
@@ -158,8 +158,8 @@ def load(folder: Path) -> Run:
         version = described["format"]
         if version > FORMAT:
             raise InputError(
-                f"{folder} was written by weakspot {described.get('weakspot')} in format {version}, and this is weakspot "
-                f"{weakspot.__version__}, which reads up to format {FORMAT}: update weakspot"
+                f"{folder} was written by weakspot {described.get('weakspot')} in format {version}, and this is "
+                f"weakspot {weakspot.__version__}, which reads up to format {FORMAT}: update weakspot"
             )
         architecture = from_dict(NetworkSettings, described["network"], f"{folder / _SETTINGS}: network")
         network = architecture.build()
@@ -177,7 +177,8 @@ def _begin(partial: Path, described: dict[str, Any]) -> None:
         begun = json.loads(path.read_text(encoding="utf-8"))
         if changed := sorted(_differences(begun, json.loads(json.dumps(described)))):
             raise InputError(
-                f"{partial} was begun with another {', '.join(changed)}: resume with the same, or train into another folder"
+                f"{partial} was begun with another {', '.join(changed)}: "
+                "resume with the same, or train into another folder"
             )
         return
     write_text(path, json.dumps(described, indent=2) + "\n")
