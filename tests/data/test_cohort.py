@@ -218,3 +218,14 @@ def test_real_cohorts(shared_data):
         splits = split_cohort(cohort, 0)
         assert len(splits.train) + len(splits.val) == size
         assert len(splits.test) == 0
+
+
+def test_for_evaluation_neither_images_nor_their_column_are_needed(tmp_path):
+    path = tmp_path / "cohort.csv"
+    path.write_text("id,image,split\na,gone.png,test\nb,gone.png,train\n")
+    assert read_cohort(path, counts=False, images=False).with_split("test").ids == ("a",)
+    path.write_text("id\n01\n02\n")
+    cohort = read_cohort(path, counts=False, images=False)
+    assert cohort.ids == cohort.subjects == ("01", "02")
+    with pytest.raises(InputError, match="no column 'split'"):
+        cohort.with_split("test")

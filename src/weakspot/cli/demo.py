@@ -80,6 +80,7 @@ def demo(
         write_points(out / f"detections_{score}.csv", dict(zip(ids, each.points, strict=True)), 2)
     write_points(out / "truth.csv", dict(zip(ids, grids.test.truth, strict=True)), 2)
     best = found["height"]
+    write_table(out / "cohort.csv", ("id", "count"), list(zip(ids, grids.test.counts.tolist(), strict=True)))
     write_table(out / "counts.csv", ("id", "count"), list(zip(ids, best.counts.tolist(), strict=True)))
     curves = [
         Curve(score, np.array(each.evaluation["curve"]["fp"]), np.array(each.evaluation["curve"]["sensitivity"]))

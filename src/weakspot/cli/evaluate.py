@@ -37,7 +37,7 @@ def evaluate(
 
     if inside == (radius_vox is not None):
         raise InputError("say when a detection is a hit: either --radius-vox R or --inside")
-    images = read_cohort(cohort, counts=False)
+    images = read_cohort(cohort, counts=False, images=False)
     points = [read_points(detections), read_points(truth)]
     if split is not None:
         others = set(images.ids)

@@ -41,7 +41,7 @@ def cohort_problems(table: pd.DataFrame, folder: Path, counts: bool) -> list[str
         for problems, cell in zip(found, cells, strict=True):
             problems += filter(None, [checks[name](cell)])
 
-    files = [os.path.realpath(folder / text) for text in columns["image"]]
+    files = [os.path.realpath(folder / text) for text in columns["image"]] if "image" in columns else None
     numbers = [int(row) for row in table.index]
     for row, first in repeated(columns["id"]):
         found[row].append(f"the id is that of row {numbers[first]}, too")

@@ -64,6 +64,8 @@ class Cohort:
         """Who each image is of: the column ``subject``, or else the id, shared by rows of one image file."""
         if "subject" in self.table:
             return tuple(self.table["subject"])
+        if "image" not in self.table:
+            return self.ids
         files = [os.path.realpath(path) for path in self.paths]
         owner = dict(sorted(zip(files, self.ids, strict=True), reverse=True))  # the first id of each file
         return tuple(owner[file] for file in files)
@@ -90,7 +92,7 @@ class Splits(NamedTuple):
     test: Cohort
 
 
-def read_cohort(path: str | Path, counts: bool = True) -> Cohort:
+def read_cohort(path: str | Path, counts: bool = True, images: bool = True) -> Cohort:
     """Read and check a cohort table; the images themselves are not opened.
 
     The columns are ``id, image, count`` and, if wanted, ``mask, split, subject`` and any others, which are
@@ -104,6 +106,8 @@ def read_cohort(path: str | Path, counts: bool = True) -> Cohort:
     counts
         Whether ``count`` is needed. If not, as for prediction, the column is not looked at: it may be
         missing, or filled in by half.
+    images
+        Whether ``image`` is needed. If not, as for evaluation, the files need not be there, nor the column.
 
     Raises
     ------
@@ -118,7 +122,9 @@ def read_cohort(path: str | Path, counts: bool = True) -> Cohort:
         All counts are equal.
     """
     path = Path(path)
-    table = read_table(path, ("id", "image", "count") if counts else ("id", "image"))
+    table = read_table(path, ("id", *(["image"] if images else []), *(["count"] if counts else [])))
+    if not images:
+        table = table.drop(columns=["image", "mask"], errors="ignore")
     if table.empty:
         raise InputError(f"{path}: the table has a header and no rows")
     if "split" in table:
