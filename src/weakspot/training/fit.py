@@ -214,7 +214,7 @@ class _Fit:
         return torch.from_numpy(examples.images.batch(chosen)).to(self.device)
 
     def _targets(self, examples: Examples) -> Tensor:
-        return self.objective.target(torch.from_numpy(examples.counts).float()).to(self.device)
+        return self.objective.target(torch.tensor(examples.counts, dtype=torch.float32)).to(self.device)
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16")

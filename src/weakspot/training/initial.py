@@ -35,5 +35,5 @@ def initialise(network: nn.Module, settings: FitSettings, counts: NDArray[np.int
     if settings.recipe.batch_norm:
         normalisation.attach(network)
         objective = OBJECTIVES[settings.objective]
-        start = objective.start(objective.target(torch.from_numpy(counts).float()))
+        start = objective.start(objective.target(torch.tensor(counts, dtype=torch.float32)))
         network.get_parameter("head.bias").copy_(start)
