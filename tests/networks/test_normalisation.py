@@ -93,3 +93,22 @@ def test_a_sparse_sample_is_every_stride_th_voxel_of_the_convolution(stride, dim
     full = layer.linear(fine, coarse, layer.weight, layer.bias)
     sample = layer.linear(fine, coarse, layer.weight, layer.bias, stride)
     torch.testing.assert_close(sample, full[(..., *[slice(None, None, stride)] * dims)])
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_without_bias_the_mean_prediction_stays_and_the_map_s_mean_is_the_count(dims):
+    network = randomised("gp_unet", dims)
+    attach(network)
+    network.double().train()
+    images = torch.rand(6, 1, *[9, 8, 7][:dims], dtype=torch.float64)
+    with_bias = network(images).count
+    network.head.zero_bias = True
+    without = network(images).count
+    torch.testing.assert_close(without.mean(), with_bias.mean())
+    assert not torch.allclose(without, with_bias)
+    recalibrate(network, [images])
+    before = network(images).count
+    fold(network)
+    assert network.head.bias.item() == 0
+    torch.testing.assert_close(network(images).count, before)
+    assert network.head.norm is None

@@ -72,6 +72,20 @@ def test_the_delivered_network_has_the_best_validation_loss_and_no_norms(tmp_pat
     assert float(loss) == pytest.approx(min(row["validation_loss"] for row in history), rel=1e-4)
 
 
+def test_under_regression_the_delivered_map_has_the_count_as_its_mean(tmp_path: Path):
+    from weakspot.attention import attend
+
+    images = torch.from_numpy(disks(8, 1).images.batch(np.arange(8)))
+    for objective, pool, zero in (("regression", "gp_unet", True), ("classification", "gp_unet", False)):
+        (tmp_path / objective).mkdir()
+        network = build(pool, 2, width=2)
+        fit(network, disks(24, 0), disks(8, 1), FitSettings(FAST, objective), tmp_path / objective)
+        with torch.inference_mode():
+            counts = network(images).count
+        means = attend("cam", network, images).mean((1, 2))
+        assert torch.allclose(means, counts, atol=1e-4) == zero
+
+
 @pytest.mark.parametrize("recipe", [FAST, replace(RECIPES["paper"], batch_size=8, patience=1)], ids=["fast", "paper"])
 def test_cut_off_after_any_step_it_resumes_to_the_same_bytes(recipe: Recipe, tmp_path: Path):
     whole = weights(recipe, tmp_path / "whole")

@@ -185,8 +185,8 @@ class Head(nn.Module):
 
     Attributes
     ----------
-    applied_bias : () or None
-        The bias of the last call, a norm's shift included: what it adds to the pooled features' weighted sum.
+    zero_bias : bool
+        Whether a norm, while there is one, leaves no bias behind, see `normalised`.
     """
 
     POOLS: dict[str, Callable[[Tensor], Tensor]] = {  # noqa: RUF012
@@ -200,7 +200,7 @@ class Head(nn.Module):
         self.weight = nn.Parameter(torch.empty(channels))
         self.bias = nn.Parameter(torch.zeros(()))
         self.norm: nn.Module | None = None
-        self.applied_bias: Tensor | None = None
+        self.zero_bias = False
         nn.init.normal_(self.weight, std=channels**-0.5)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
@@ -210,10 +210,20 @@ class Head(nn.Module):
         bias: Tensor = self.bias
         if self.norm is not None:
             weight, bias = self.normalised(self.norm(lambda everything: pooled))
-        self.applied_bias = bias
         return pooled @ weight + bias
 
     def normalised(self, affine: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Return the weight and bias that equal a scale and shift per channel followed by this layer."""
+        """Return the weight and bias that equal a scale and shift per channel followed by this layer.
+
+        With ``zero_bias``, what would be the bias is given to the weight instead, so that the output for the mean of
+        the pooled features stays: ``w + b d / (d . mean)``, and 0, with ``d = scale^2 mean``, the direction that takes
+        the least change of the normalised weight.
+        """
         scale, shift = affine
-        return self.weight * scale, self.bias + self.weight @ shift
+        weight, bias = self.weight * scale, self.bias + self.weight @ shift
+        if self.zero_bias and self.norm is not None:
+            mean = (self.norm.get_parameter("bias") - shift) / scale
+            direction = scale.square() * mean
+            weight = weight + bias * direction / (direction @ mean).clamp(min=1e-12)
+            bias = torch.zeros_like(bias)
+        return weight, bias

@@ -149,20 +149,11 @@ class _Fit:
                 + ", ".join(self.train.ids[index] for index in chosen)
             )
         state.optimizer.zero_grad()
-        torch.autograd.backward(loss + self._bias_penalty(step))
+        torch.autograd.backward(loss)
         state.optimizer.step()
         state.losses += value * len(chosen)
         state.step += 1
         return value
-
-    def _bias_penalty(self, step: int) -> Tensor | float:
-        """Return what the step adds to the loss for the head's bias."""
-        recipe = self.recipe
-        if not recipe.bias_penalty or self.settings.objective != "regression" or self.steps is None:
-            return 0.0
-        part = min(max(2 * step / (recipe.warm_up * self.steps) - 1, 0), 1)
-        bias: Tensor = self.network.get_submodule("head").applied_bias  # type: ignore[assignment]
-        return part * recipe.bias_penalty * bias.float().square()
 
     def _end_epoch(self) -> None:
         """Validate if it is time, keep the best weights, and turn to the next epoch."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from weakspot.networks import normalisation
+from weakspot.networks.blocks import Head
 from weakspot.seeding import generator
 from weakspot.training.objectives import OBJECTIVES
 from weakspot.training.settings import FitSettings
@@ -36,4 +37,7 @@ def initialise(network: nn.Module, settings: FitSettings, counts: NDArray[np.int
         normalisation.attach(network)
         objective = OBJECTIVES[settings.objective]
         start = objective.start(objective.target(torch.tensor(counts, dtype=torch.float32)))
-        network.get_parameter("head.bias").copy_(start)
+        head = network.get_submodule("head")
+        assert isinstance(head, Head)
+        head.bias.copy_(start)
+        head.zero_bias = settings.recipe.zero_bias and settings.objective == "regression" and head.pool == "mean"

@@ -18,11 +18,11 @@ class Recipe:
     warm_up : that part, 0-1
     initial : distribution of the weights: "gaussian" is N(0, 1), "he" is He's
     batch_norm : train with batch norm, folded away in what is delivered, and start from the best constant output
-    bias_penalty : of the square of the head's bias, under regression, from ``warm_up / 2`` on, in full from ``warm_up``
+    zero_bias : train the head without a bias, under regression with mean pooling, so that the map's mean is the count
         Where all images hold about as many things in all, counts do not tell a map that is zero on what is not counted
         from one that gives each of these things the same share, for which the bias then makes up. The bias of the
         paper's networks starts at zero and has reason to stay there; with batch norm it has none, and the map loses
-        its contrast. At zero the map's mean is the count itself.
+        its contrast.
     batch_size : images a step
     steps : the length of the training; or
     patience : stop this many epochs after the best validation loss
@@ -36,7 +36,7 @@ class Recipe:
     warm_up: float
     initial: str
     batch_norm: bool
-    bias_penalty: float
+    zero_bias: bool
     batch_size: int
     steps: int | None
     patience: int | None
@@ -53,7 +53,7 @@ RECIPES = {
         warm_up=0.0,
         initial="gaussian",
         batch_norm=False,
-        bias_penalty=0.0,
+        zero_bias=False,
         batch_size=64,
         steps=None,
         patience=100,
@@ -67,9 +67,9 @@ RECIPES = {
         warm_up=0.2,
         initial="he",
         batch_norm=True,
-        bias_penalty=0.03,
+        zero_bias=True,
         batch_size=16,
-        steps=4000,
+        steps=2000,
         patience=None,
         validate_every=5,
     ),
