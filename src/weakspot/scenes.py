@@ -4,33 +4,32 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from weakspot.data.points import Points
 from weakspot.data.problems import refuse
 from weakspot.data.tables import read_table
 from weakspot.errors import InputError
-from weakspot.evaluation.matching import Scene, scene_of
+from weakspot.evaluation import Detections, Truth, detections_of, truth_of
 
 
-def make_scenes(detections: Sequence[Points], truth: Sequence[Points], ids: Sequence[str]) -> list[Scene]:
-    """Put the detections and objects of each image together.
+def make_scenes(
+    detections: Sequence[Points], truth: Sequence[Points], ids: Sequence[str], counts: ArrayLike | None = None
+) -> tuple[Detections, Truth]:
+    """Put the detections and the objects of all images together, with predicted counts if there are any.
 
     Raises
     ------
     InputError
-        Lists the images whose points are given twice; or the detections have no scores.
+        The detections have no scores, only some objects have extents, or what the points are refused for.
     """
-    scenes, problems = [], []
-    for identifier, found, objects in zip(ids, detections, truth, strict=True):
-        if len(found) and found.scores is None:
-            raise InputError("the detections have no column 'score': a FROC curve needs one")
-        scores = np.zeros(0) if found.scores is None else found.scores
-        try:
-            scenes.append(scene_of(found.coordinates, scores, objects.coordinates, objects.extents))
-        except InputError as error:
-            problems.append(f"id {identifier}: {error}")
-    refuse("the points", problems)
-    return scenes
+    if any(len(found) and found.scores is None for found in detections):
+        raise InputError("the detections have no column 'score': a FROC curve needs one")
+    scores = [np.zeros(0) if found.scores is None else found.scores for found in detections]
+    extents = [np.zeros((0, 2)) if objects.extents is None else objects.extents for objects in truth]
+    having = any(map(len, extents))
+    gathered = truth_of([each.coordinates for each in truth], extents=extents if having else None, names=ids)
+    return detections_of([each.coordinates for each in detections], scores, gathered, counts), gathered
 
 
 def read_counts(path: Path, ids: Sequence[str]) -> list[float]:

@@ -1,4 +1,4 @@
-"""Candidates: hand-worked maps, a slow oracle, and the properties that a peak finder must have."""
+"""Peaks against a slow search, and the properties that hold for every map."""
 
 import itertools
 
@@ -6,125 +6,260 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
+from hypothesis.extra import numpy as hnp
 
-from weakspot.detection.peaks import candidates
+from weakspot.detection import candidates
 from weakspot.errors import InputError
 
-# Few distinct values, so that plateaus and ties are common; a side is longer than the window.
-maps = st.one_of(
-    arrays(np.float32, st.tuples(*[st.integers(1, 12)] * 2), elements=st.integers(-2, 4).map(float)),
-    arrays(np.float32, st.tuples(*[st.integers(1, 6)] * 3), elements=st.integers(-2, 4).map(float)),
-)
+# Few distinct values in a small map: plateaus, terraces and ties all the time.
+LEVELS = hnp.arrays(np.int64, hnp.array_shapes(min_dims=1, max_dims=3, max_side=7), elements=st.integers(-1, 4))
+SIZES = st.integers(1, 7)
 
 
-def slow(attention: np.ndarray, size: int) -> set[tuple[int, ...]]:
-    """Every positive voxel that no voxel of its box exceeds; plateaus are whole."""
-    found = set()
-    for place in itertools.product(*map(range, attention.shape)):
-        box = tuple(slice(max(p - size // 2, 0), p - size // 2 + size) for p in place)
-        if attention[place] > 0 and attention[place] >= attention[box].max():
-            found.add(place)
-    return found
+def distinct(shape, seed):
+    """Give a map without ties, part of it negative."""
+    values = np.random.default_rng(seed).permutation(int(np.prod(shape))).reshape(shape)
+    return values - values.size // 4
 
 
-def plateaus(places: set[tuple[int, ...]]) -> list[set[tuple[int, ...]]]:
-    """Group places that touch, corners included."""
-    groups: list[set[tuple[int, ...]]] = []
-    for place in places:
-        touching = [g for g in groups if any(max(abs(a - b) for a, b in zip(place, p, strict=True)) <= 1 for p in g)]
-        groups = [g for g in groups if g not in touching] + [{place}.union(*touching)]
-    return groups
+def around(shape, place, before, behind):
+    """List the places of a box, cut at the border."""
+    ranges = [range(max(p - before, 0), min(p + behind + 1, n)) for p, n in zip(place, shape, strict=True)]
+    return list(itertools.product(*ranges))
 
 
-@settings(max_examples=150, deadline=None)
-@given(maps, st.sampled_from([1, 2, 3, 6]))
-def test_one_candidate_for_each_plateau_of_maxima(attention: np.ndarray, size: int):
-    found = [tuple(int(x) for x in point) for point in candidates(attention, size).points]
-    expected = plateaus(slow(attention, size)) if np.ptp(np.maximum(attention, 0)) else []
-    assert len(found) == len(expected)
-    assert all(sum(place in group for place in found) == 1 for group in expected)
+def slow_candidates(values, size):
+    """Flood every plateau; keep it if none of its neighbours is higher and one of its voxels tops its box."""
+    if values.min() == values.max():
+        return []
+    seen, found = set(), []
+    for start in np.ndindex(values.shape):
+        if values[start] <= 0 or start in seen:
+            continue
+        plateau, queue = {start}, [start]
+        for place in queue:
+            for near in around(values.shape, place, 1, 1):
+                if values[near] == values[start] and near not in plateau:
+                    plateau.add(near)
+                    queue.append(near)
+        seen |= plateau
+        if any(values[near] > values[start] for p in plateau for near in around(values.shape, p, 1, 1)):
+            continue
+        tops = sorted(
+            p
+            for p in plateau
+            if values[p] == max(values[q] for q in around(values.shape, p, size // 2, (size - 1) // 2))
+        )
+        if tops:
+            # n times the centroid, in whole numbers
+            total, n = np.sum(tops, axis=0), len(tops)
+            found.append((-values[start], min(tops, key=lambda p: (((n * np.array(p) - total) ** 2).sum(), p))))
+    return [(point, -height) for height, point in sorted(found)]
 
 
-@settings(max_examples=100, deadline=None)
-@given(maps)
-def test_scores_descend_and_are_the_heights_and_ties_are_in_order(attention: np.ndarray):
-    found = candidates(attention)
-    heights = attention[tuple(found.points.astype(int).T)]
-    np.testing.assert_array_equal(found.scores, heights)
-    keys = [(-score, *point) for score, point in zip(found.scores, found.points, strict=True)]
-    assert keys == sorted(keys)
+def slow_masses(values, size):
+    """Walk uphill from every positive voxel of a map without ties."""
+    points = [point for point, _ in slow_candidates(values, size)]
+    masses = dict.fromkeys(points, 0)
+    for start in np.ndindex(values.shape):
+        place = start
+        while values[start] > 0 and place not in masses:
+            higher = max(around(values.shape, place, 1, 1), key=lambda p: values[p])
+            if higher == place:  # a maximum that a higher voxel of its box suppresses
+                higher = max(around(values.shape, place, size // 2, (size - 1) // 2), key=lambda p: values[p])
+            place = higher
+        if values[start] > 0:
+            masses[place] += values[start]
+    return [masses[point] / values.size for point in points]
 
 
-@settings(max_examples=100, deadline=None)
-@given(maps)
-def test_masses_share_out_the_positive_mean_among_the_same_points(attention: np.ndarray):
-    by_height, by_mass = candidates(attention), candidates(attention, score="mass")
-    assert {tuple(p) for p in by_height.points} == {tuple(p) for p in by_mass.points}
-    assert (np.diff(by_mass.scores) <= 0).all()
-    assert (by_mass.scores > 0).all()
-    if len(by_mass.points):
-        assert by_mass.scores.sum() == pytest.approx(np.maximum(attention, 0).mean())
+@given(LEVELS, SIZES)
+@settings(max_examples=300, deadline=None)
+def test_equals_the_slow_search(values, size):
+    found = candidates(values, size)
+    assert [(tuple(p), h) for p, h in zip(found.points.astype(int).tolist(), found.heights, strict=True)] == [
+        (point, height) for point, height in slow_candidates(values, size)
+    ]
 
 
-def test_mass_by_hand():
-    # Two hills with the valley at index 3: the voxel there climbs to the higher neighbour on its right.
-    attention = np.zeros((1, 16))
-    attention[0, 1:13] = [1, 4, 1, 3, 6, 3, 0, 0, 0, 2, 5, 1]
-    found = candidates(attention, size=3, score="mass")
-    assert found.points[:, 1].tolist() == [5, 11, 2]
-    np.testing.assert_allclose(found.scores * 16, [3 + 6 + 3, 2 + 5 + 1, 1 + 4 + 1])
+@given(st.sampled_from([(30,), (7, 8), (4, 5, 4)]), st.integers(0, 10_000), SIZES)
+@settings(deadline=None)
+def test_masses_equal_the_slow_walk(shape, seed, size):
+    values = distinct(shape, seed)
+    found = candidates(values, size, score="mass").ranked_by("height")
+    np.testing.assert_allclose(found.masses, slow_masses(values, size))
 
 
-def test_a_suppressed_maximum_gives_its_basin_to_the_peak_that_suppresses_it():
-    attention = np.zeros((1, 12))
-    attention[0, 2:8] = [9, 1, 5, 1, 0, 0]  # with a window of 6, the 5 stands within reach of the 9
-    found = candidates(attention, size=6, score="mass")
-    assert found.points[:, 1].tolist() == [2]
-    assert found.scores * 12 == pytest.approx([16])
+@given(LEVELS, SIZES)
+@settings(max_examples=300, deadline=None)
+def test_masses_share_out_the_positive_part(values, size):
+    found = candidates(values, size, score="mass")
+    # Somewhere a map that is not constant has a maximum; without one there is nothing to share out.
+    expected = np.maximum(values, 0).mean() if len(found) else 0
+    assert found.masses.sum() == pytest.approx(expected)
+    assert (found.masses > 0).all()
+    assert (found.masses * values.size >= found.heights - 1e-9).all()
 
 
-def test_border_plateau_flat_and_empty_maps():
-    border = np.zeros((8, 8))
-    border[0, 0], border[7, 3] = 2, 1
-    assert candidates(border).points.tolist() == [[0, 0], [7, 3]]
-    flat = np.zeros((9, 9))
-    flat[3:6, 3:6] = 1
-    assert candidates(flat).points.tolist() == [[4, 4]]
-    for value in (-1.0, 0.0, 3.0):
-        assert len(candidates(np.full((5, 5), value)).points) == 0
-    assert len(candidates(-border).points) == 0
+@given(LEVELS, SIZES)
+@settings(max_examples=200, deadline=None)
+def test_the_map_of_the_peaks_alone_has_the_same_peaks(values, size):
+    found = candidates(values, size)
+    alone = np.zeros(values.shape)
+    alone[tuple(found.points.astype(int).T)] = found.heights
+    again = candidates(alone, size)
+    if alone.size > 1:  # a map of one voxel is constant
+        np.testing.assert_array_equal(again.points, found.points)
+        np.testing.assert_array_equal(again.heights, found.heights)
 
 
-@settings(max_examples=50, deadline=None)
-@given(arrays(np.float64, (9, 7), elements=st.floats(0, 1), unique=True), st.integers(0, 5), st.integers(0, 5))
-def test_moving_or_turning_the_map_moves_or_turns_the_points(attention: np.ndarray, down: int, right: int):
-    here = candidates(attention)
-    moved = candidates(np.pad(attention, ((down, 6), (right, 6))))
-    np.testing.assert_array_equal(moved.points, here.points + np.array([down, right]))
-    np.testing.assert_array_equal(candidates(attention.T).points, here.points[:, ::-1])
-    flat = candidates(attention[:, :, None])
-    np.testing.assert_array_equal(flat.points[:, :2], here.points)
-    np.testing.assert_array_equal(flat.scores, here.scores)
+@given(LEVELS, SIZES, st.lists(st.integers(0, 4), min_size=3, max_size=3))
+@settings(deadline=None)
+def test_moves_with_the_map(values, size, shift):
+    values = np.append(values, np.zeros((1, *values.shape[1:]), int), 0)  # constant maps are another matter
+    moved = candidates(np.pad(values, [(before, 1) for before in shift[: values.ndim]]), size)
+    found = candidates(values, size)
+    np.testing.assert_array_equal(moved.points, found.points + shift[: values.ndim])
 
 
-def test_sizes_in_mm_are_rounded_to_voxels_along_each_axis():
-    attention = np.zeros((12, 12))
-    attention[2, 2], attention[2, 6], attention[6, 2] = 3, 2, 1
-    # 6 mm are 12 voxels of 0.5 mm down and 2 of 3 mm across: only the point below is within the highest one's box.
-    found = candidates(attention, size=6, spacing_mm=(0.5, 3))
-    assert found.points.tolist() == [[2, 2], [2, 6]]
+@given(st.sampled_from([(7, 9), (4, 5, 6)]), st.integers(0, 10_000), SIZES)
+@settings(deadline=None)
+def test_turns_with_the_axes(shape, seed, size):
+    values = distinct(shape, seed)
+    found, turned = (candidates(each, size, score="mass") for each in (values, values.T))
+    np.testing.assert_array_equal(turned.points[:, ::-1], found.points)
+    np.testing.assert_allclose(turned.masses, found.masses)
+
+
+@given(LEVELS, SIZES)
+@settings(deadline=None)
+def test_a_slice_is_a_volume_one_thick(values, size):
+    flat, thick = candidates(values, size, score="mass"), candidates(values[None], size, score="mass")
+    np.testing.assert_array_equal(thick.points, np.insert(flat.points, 0, 0, axis=1))
+    np.testing.assert_array_equal(thick.scores, flat.scores)
+
+
+@given(LEVELS, SIZES)
+@settings(deadline=None)
+def test_scale_does_not_matter(values, size):
+    found, scaled = candidates(values, size, score="mass"), candidates(values * 8.0, size, score="mass")
+    np.testing.assert_array_equal(scaled.points, found.points)
+    np.testing.assert_array_equal(scaled.scores, 8 * found.scores)
+
+
+def points(values, *args, **kwargs):
+    return candidates(np.array(values), *args, **kwargs).points.tolist()
+
+
+def test_a_flat_peak_is_one_point_nearest_to_its_centroid():
+    values = np.zeros((9, 9))
+    values[2:5, 3:6] = 1
+    assert points(values) == [[3, 4]]
+    values[2, 3] = 0  # the centroid moves off the middle, by less than half a voxel
+    assert points(values) == [[3, 4]]
+    assert points([0, 1, 1, 0]) == [[1]]  # two as near: the first
+    ring = np.pad(np.ones((3, 3)), 1)
+    ring[2, 2] = 0  # the centroid is no voxel of the plateau: the first of the four nearest
+    assert points(ring) == [[1, 2]]
+
+
+def test_ground_level_is_no_peak_however_far_from_one():
+    terrace = np.full((40, 40), 0.5)
+    terrace[20, 20] = 2
+    found = candidates(terrace, score="mass")
+    assert found.points.tolist() == [[20, 20]]
+    assert found.masses == pytest.approx([(1599 * 0.5 + 2) / 1600])
+
+
+def test_a_terrace_goes_to_the_nearer_of_two_peaks():
+    # Level ground from 1 to 9 rises at both ends: voxels 0-4 go left (3 + 4 * 1), 6-10 right (5 + 4 * 1), and the one
+    # in the middle, as far from both, to the right, too.
+    found = candidates(np.array([3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 5.0]), score="mass")
+    assert found.points[:, 0].tolist() == [10, 0]
+    np.testing.assert_allclose(found.masses * 11, [10, 7])
+
+
+def test_the_border_counts():
+    assert points([5, 1, 0, 0, 0, 0, 0, 0, 1, 4]) == [[0], [9]]
+
+
+def test_nothing_to_find():
+    for values in (np.zeros((4, 4)), np.ones((4, 4)), np.full((3, 3), -1.0), np.array([[-2, -1]]), np.zeros((0, 4))):
+        for score in ("height", "mass"):
+            found = candidates(values, score=score)
+            assert found.points.shape == (0, 2)
+            assert len(found.scores) == len(found) == 0
+
+
+def test_the_even_box_reaches_further_down():
+    # Size 6 sees 3 voxels before and 2 behind: of two maxima 3 apart, only the later one sees the earlier.
+    assert points([0, 9, 0, 0, 5, 0]) == [[1]]
+    assert points([0, 5, 0, 0, 9, 0]) == [[4], [1]]
+    assert points([0, 5, 0, 9, 0, 0]) == [[3]]
+
+
+def test_order_and_ties():
+    found = candidates(np.array([2, 0, 0, 3, 0, 0, 2, 0, 0, 3.0]), size=3)
+    assert found.points[:, 0].tolist() == [3, 9, 0, 6]
+    wide = candidates(np.array([3, 0, 0, 0, 2, 2, 1, 0, 0, 0, 0, 3.0]), size=3, score="mass")
+    assert wide.points[:, 0].tolist() == [4, 0, 11]  # masses 5, 3, 3
+    assert wide.ranked_by("height").points[:, 0].tolist() == [0, 11, 4]
+    assert wide.ranked_by("height").scores.tolist() == [3, 3, 2]
+
+
+def test_a_suppressed_maximum_gives_its_mass_to_the_one_that_suppresses_it():
+    # 7 is in the box of 4 (2 behind it), which is no candidate; the 2s before it climb to the 4.
+    found = candidates(np.array([2, 4, 1, 7, 0, 0, 0.0]), score="mass")
+    assert found.points[:, 0].tolist() == [3]
+    assert found.masses.tolist() == [2]  # 14 / 7
+
+
+def test_the_count_is_the_bias_the_masses_and_the_negative_part():
+    values = np.random.default_rng(0).normal(size=(20, 30))
+    bias = 1.5
+    count = values.mean() + bias
+    masses = candidates(values, score="mass").masses
+    assert count == pytest.approx(bias + masses.sum() + np.minimum(values, 0).mean())
+
+
+def test_size_in_mm_and_per_axis():
+    values = np.zeros((1, 20))
+    values[0, [2, 7]] = [9, 5]
+    assert len(points(values, 6)) == 2
+    assert len(points(values, (1, 12))) == 1  # 6 voxels back
+    assert len(points(values, 6, spacing_mm=(1, 0.5))) == 1  # 6 mm are 12 voxels
+    assert len(points(values, 6, spacing_mm=(1, 1))) == 2
+    assert len(points(values, 0.1, spacing_mm=(1, 1))) == 2  # at least a voxel
 
 
 @pytest.mark.parametrize(
-    ("attention", "options", "message"),
+    ("arguments", "message"),
     [
-        (np.array([[np.nan, 1]]), {}, "1 values of the attention map are NaN"),
-        (np.eye(3), {"score": "area"}, "choose height or mass"),
-        (np.eye(3), {"size": 0}, "at least 1"),
-        (np.eye(3), {"size": 2.5}, "whole numbers of voxels"),
+        ({"size": 0}, "above 0"),
+        ({"size": 2.5}, "give the spacing"),
+        ({"size": (6, 6, 6)}, "2 axes"),
+        ({"size": float("nan")}, "above 0"),
+        ({"spacing_mm": (1, 0)}, "spacing above 0"),
+        ({"spacing_mm": (1,)}, "2 axes"),
+        ({"score": "area"}, "choose one of height, mass"),
+        ({"attention": np.array([[1, np.nan], [np.inf, 0]])}, "2 of the 4 values"),
     ],
 )
-def test_bad_input_is_refused(attention: np.ndarray, options: dict, message: str):
+def test_bad_input(arguments, message):
     with pytest.raises(InputError, match=message):
-        candidates(attention, **options)
+        candidates(**{"attention": np.eye(4), **arguments})
+
+
+def test_masses_not_asked_for():
+    with pytest.raises(InputError, match="score='mass'"):
+        candidates(np.eye(4)).ranked_by("mass")
+
+
+def test_deterministic_and_input_left_alone():
+    values = np.random.default_rng(1).normal(size=(30, 30)).astype(np.float32)
+    before = values.copy()
+    first, second = (candidates(values, score="mass") for _ in range(2))
+    np.testing.assert_array_equal(first.points, second.points)
+    np.testing.assert_array_equal(first.masses, second.masses)
+    np.testing.assert_array_equal(values, before)
+    np.testing.assert_array_equal(first.heights, values[tuple(first.points.astype(int).T)])

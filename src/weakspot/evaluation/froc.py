@@ -1,117 +1,123 @@
-"""Free-response ROC curves and the area under them (paper 3.7)."""
+"""Free-response ROC curves and the area under them (paper 3.7; Bandos et al. 2009)."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
-from weakspot.errors import InputError
-from weakspot.evaluation.matching import Reach, Scene, distances, gated_increments
-
-FloatArray = NDArray[np.float64]
-AVERAGING = ("image", "object")
+from weakspot.evaluation.averaging import scales
+from weakspot.evaluation.scene import FloatArray
+from weakspot.evaluation.sweep import Sweep
 
 
 @dataclass(frozen=True, eq=False)
-class Increments:
-    """All detections of all images in descending order of score, with what each adds.
+class Curve:
+    """A curve from (0, 0), where nothing is kept, to the point where every detection is.
 
-    Whatever the images' weights, a curve is a cumulative sum over these, so that resampling needs no new matching.
-
-    Attributes
-    ----------
-    image : (n,) index of each detection's image
-    score : (n,)
-    hit, false : (n,) what it adds to its image's hits and false positives
-    last : (n,) bool
-        Whether the next score is lower: detections of equal score come and go together.
-    objects : (images,) number of objects in each image
-    """
-
-    image: NDArray[np.int64]
-    score: FloatArray
-    hit: NDArray[np.int64]
-    false: NDArray[np.int64]
-    last: NDArray[np.bool_]
-    objects: NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
-class Froc:
-    """A curve that starts at (0, 0); its last point holds every detection.
+    It is read by linear interpolation, and goes on flat from its last point.
 
     Attributes
     ----------
-    fp : (n,) average number of false positives an image; lower is better
-    sensitivity : (n,) 0-1; higher is better
-    threshold : (n,) lowest score kept; infinite at the start
+    fp : (points,) average number of false positives per image, ascending; lower is better
+    sensitivity : (points,) 0-1, higher is better; NaN without any object
+    threshold : (points,)
+        The lowest score kept, infinite at the start; under the selection `top_k` the number kept in each
+        image.
     """
 
     fp: FloatArray
     sensitivity: FloatArray
     threshold: FloatArray
 
+    def read(self, rates: ArrayLike) -> FloatArray:
+        """Return the sensitivity at each of ``rates`` false positives per image; of a vertical step, the upper end."""
+        rates = np.asarray(rates, float)
+        after = np.searchsorted(self.fp, rates, side="right")
+        before, after = after - 1, np.minimum(after, len(self.fp) - 1)
+        width = self.fp[after] - self.fp[before]
+        part = np.where(width > 0, (rates - self.fp[before]) / np.where(width > 0, width, 1), 0)
+        return self.sensitivity[before] + part * (self.sensitivity[after] - self.sensitivity[before])
 
-def increments(scenes: Sequence[Scene], reach: Reach) -> Increments:
-    """Match every image's detections as they are added by descending score."""
-    ordered = [scene.ordered() for scene in scenes]
-    hits = [gated_increments(np.isfinite(distances(scene, reach))) for scene in ordered]
-    image = np.repeat(np.arange(len(scenes)), [len(scene.scores) for scene in scenes])
-    score = np.concatenate([np.zeros(0), *(scene.scores for scene in ordered)])
-    hit = np.concatenate([np.zeros(0, np.int64), *hits])
-    order = np.argsort(-score, kind="stable")
-    score, hit = score[order], hit[order]
-    last = np.append(score[1:] < score[:-1], True)[: len(score)]
-    objects = np.array([len(scene.objects) for scene in scenes], np.int64)
-    return Increments(image[order], score, hit, 1 - hit, last, objects)
+    def threshold_at(self, rates: ArrayLike) -> FloatArray:
+        """Return the threshold that keeps the most detections at no more than each of ``rates`` false positives."""
+        return self.threshold[np.searchsorted(self.fp, np.asarray(rates, float), side="right") - 1]
+
+    def area(self, max_fp: float) -> float:
+        """Return FAUC: the area from 0 to ``max_fp`` false positives per image, divided by ``max_fp``.
+
+        Between 0 and 1, higher is better; NaN without any object.
+
+        Examples
+        --------
+        One false positive per image, then half of the objects, nothing more: the area from 1 to 4 is 3 * 0.5.
+
+        >>> Curve(np.array([0, 1, 1.0]), np.array([0, 0, 0.5]), np.array([np.inf, 2, 1])).area(4)
+        0.375
+        """
+        inside = int(np.searchsorted(self.fp, max_fp, side="right"))
+        x = np.append(self.fp[:inside], max_fp)
+        y = np.append(self.sensitivity[:inside], self.read(max_fp))
+        return float(np.trapezoid(y, x) / max_fp)
 
 
-def curves(found: Increments, weights: FloatArray, averaging: str) -> tuple[FloatArray, FloatArray]:
-    """Return the false positives and sensitivities of every resample at the ends of all blocks of equal score.
+def froc(sweep: Sweep, averaging: str = "image") -> Curve:
+    """Return the curve over all images, with a point for each block of the sweep; the last one holds every detection.
+
+    Under the rule `paper` a new detection can turn false positives into hits, so that the curve would run
+    backwards. Points with more false positives than a later one are left off: no reader of the curve would
+    choose them.
+    """
+    return _curve(sweep, np.ones(len(sweep.objects)), scales(sweep.objects, averaging), len(sweep.ends))
+
+
+def resampled_figures(
+    sweep: Sweep, weights: FloatArray, averaging: str, max_fp: float, rates: Sequence[float]
+) -> FloatArray:
+    """Return FAUC and the sensitivities at ``rates`` under each row of weights.
 
     Parameters
     ----------
-    found
-    weights : (resamples, images)
-        How often each image was drawn.
-    averaging : "image" or "object"
-        Sensitivity averaged over the images with at least one object, or pooled over all objects.
+    weights : (rows, images)
+        How often each image counts.
 
     Returns
     -------
-    (resamples, points) each, the first point being (0, 0); the sensitivity is NaN in a resample without objects
+    (rows, 1 + rates)
     """
-    if averaging not in AVERAGING:
-        raise InputError(f"averaging {averaging!r}: choose one of {', '.join(AVERAGING)}")
-    share = np.where(found.objects > 0, 1 / np.maximum(found.objects, 1), 0) if averaging == "image" else 1.0
-    total = weights @ (found.objects > 0 if averaging == "image" else found.objects)
-    ends = np.flatnonzero(found.last)
+    scale = scales(sweep.objects, averaging)
+    last = max([max_fp, *rates])
+    whole = len(sweep.ends)
+    # Mostly the range ends long before the detections do: go as far as twice its false positives on average.
+    plain = np.cumsum(1 - sweep.hits)[sweep.ends] / len(sweep.objects)
+    enough = min(int(np.searchsorted(plain, 2 * last)) + 1, whole)
+    if sweep.hits.max(initial=0) > 1:  # the rule `paper`, whose curve can come back from beyond
+        enough = whole
+    figures = np.empty((len(weights), 1 + len(rates)))
+    for row, weight in zip(figures, weights, strict=True):
+        curve = _curve(sweep, weight, scale, enough)
+        if enough < whole and curve.fp[-1] <= last:
+            curve = _curve(sweep, weight, scale, whole)
+        row[0], row[1:] = curve.area(max_fp), curve.read(rates)
+    return figures
 
-    fp = np.pad(np.cumsum(weights[:, found.image] * found.false, axis=1)[:, ends], ((0, 0), (1, 0)))
-    hits = np.pad(np.cumsum((weights * share)[:, found.image] * found.hit, axis=1)[:, ends], ((0, 0), (1, 0)))
+
+def _curve(sweep: Sweep, weight: FloatArray, scale: tuple[FloatArray, FloatArray], blocks: int) -> Curve:
+    """Return the curve of the first ``blocks`` blocks, each image counting ``weight`` times."""
+    ends = sweep.ends[:blocks]
+    stop = int(ends[-1]) + 1 if blocks else 0
+    image, hits = sweep.image[:stop], sweep.hits[:stop]
+    fp = _from_zero(np.cumsum(weight[image] * (1 - hits))[ends]) / weight.sum()
     with np.errstate(invalid="ignore"):
-        return fp / weights.sum(1, keepdims=True), hits / total[:, None]
+        sensitivity = _from_zero(np.cumsum((weight * scale[0])[image] * hits)[ends]) / (weight @ scale[1])
+    # Sums of shares such as 1/3 are not exact; a sensitivity is at most 1.
+    curve = Curve(fp, np.minimum(sensitivity, 1), sweep.thresholds[: blocks + 1])
+    lowest_behind = np.minimum.accumulate(fp[::-1])[::-1]
+    if (fp <= lowest_behind).all():
+        return curve
+    kept = fp <= lowest_behind
+    return Curve(curve.fp[kept], curve.sensitivity[kept], curve.threshold[kept])
 
 
-def froc(found: Increments, averaging: str = "image") -> Froc:
-    """Return the curve of one threshold over all images."""
-    if not found.objects.any():
-        warnings.warn("no image has an object: sensitivity is not defined (NaN)", RuntimeWarning, stacklevel=2)
-    (fp,), (sensitivity,) = curves(found, np.ones((1, len(found.objects))), averaging)
-    return Froc(fp, sensitivity, np.append(np.inf, found.score[found.last]))
-
-
-def area(fp: FloatArray, sensitivity: FloatArray, max_fp: float) -> float:
-    """Return the area under a curve from 0 to ``max_fp``, divided by ``max_fp``: between 0 and 1, higher is better.
-
-    The curve is read by linear interpolation, and goes on flat from its last point.
-    """
-    if not 0 < max_fp < np.inf:
-        raise InputError(f"false positives up to {max_fp}: expected a finite number above 0")
-    inside = fp <= max_fp
-    x = np.append(fp[inside], max_fp)
-    # Where the curve rises straight up at max_fp, interpolation would take the top; the area is the same.
-    y = np.append(sensitivity[inside], np.interp(max_fp, fp, sensitivity))
-    return float(np.trapezoid(y, x) / max_fp)
+def _from_zero(values: FloatArray) -> FloatArray:
+    return np.concatenate([np.zeros(1), values])

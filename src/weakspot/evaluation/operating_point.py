@@ -1,56 +1,111 @@
-"""Detections at the predicted count (paper 3.7)."""
+"""What is found at one operating point (paper 3.7): the predicted count, a threshold, or a fixed number."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from weakspot.evaluation.matching import Reach, Scene, distances, gated
+from weakspot.errors import InputError
+from weakspot.evaluation.averaging import average
+from weakspot.evaluation.conventions import Conventions
+from weakspot.evaluation.matching import match
+from weakspot.evaluation.scene import Detections, FloatArray, IntArray, Truth
+from weakspot.evaluation.sweep import ranks
+
+FIGURES = ("sensitivity", "precision", "fp_avg", "fn_avg", "f1")
 
 
 @dataclass(frozen=True, eq=False)
-class Tally:
-    """What was found in each image at one operating point.
+class OperatingPoint:
+    """The detections that are kept, and what they are.
 
     Attributes
     ----------
-    hits, false, missed : (images,) int
+    kept : (detections,)
+        Which detections are kept.
+    matched : (detections,)
+        The index of each one's object in the truth's points; -1 for false positives, and for what is not
+        kept.
+    tp, fp, fn : (images,)
+        Hits, false positives and missed objects.
     """
 
-    hits: NDArray[np.int64]
-    false: NDArray[np.int64]
-    missed: NDArray[np.int64]
+    kept: NDArray[np.bool_]
+    matched: IntArray
+    tp: IntArray
+    fp: IntArray
+    fn: IntArray
+
+    def per_image(self) -> dict[str, NDArray[np.generic]]:
+        """Return columns (images,): objects, kept, tp, fp, fn, sensitivity (NaN where there are no objects)."""
+        objects = self.tp + self.fn
+        sensitivity = np.divide(self.tp, objects, out=np.full(len(objects), np.nan), where=objects > 0)
+        columns = {"objects": objects, "kept": self.tp + self.fp, "tp": self.tp, "fp": self.fp, "fn": self.fn}
+        return {**columns, "sensitivity": sensitivity}
 
 
-def tally(scenes: Sequence[Scene], numbers: NDArray[np.int64], reach: Reach) -> Tally:
-    """Match the ``numbers[i]`` best detections of each image i, or all that it has."""
-    rows = []
-    for scene, number in zip(scenes, numbers, strict=True):
-        ordered = scene.ordered()
-        kept = Scene(ordered.points[:number], ordered.scores[:number], scene.objects, scene.extents, scene.spacing_mm)
-        hits = int((gated(distances(kept, reach)) >= 0).sum())
-        rows.append((hits, len(kept.points) - hits, len(scene.objects) - hits))
-    hits_, false, missed = np.array(rows, np.int64).reshape(-1, 3).T
-    return Tally(hits_, false, missed)
+def whole_counts(counts: ArrayLike) -> IntArray:
+    """Return predicted counts as whole numbers: to the nearest, a half up, never below 0.
+
+    >>> whole_counts([-0.7, 0.5, 1.49, 2.5])
+    array([0, 1, 1, 3])
+    """
+    return np.maximum(np.floor(np.asarray(counts, float) + 0.5), 0).astype(np.intp)
 
 
-def rounded(counts: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return predicted counts as whole numbers, a half rounded up, none below zero."""
-    return np.maximum(np.floor(np.asarray(counts, float) + 0.5), 0).astype(np.int64)
+def operating_point(detections: Detections, truth: Truth, conventions: Conventions) -> OperatingPoint:
+    """Keep detections as `Conventions.operating_point` says, and match them.
+
+    Raises
+    ------
+    InputError
+        For the operating point "count" without predicted counts.
+    """
+    kept = _kept(detections, conventions)
+    matched = match(detections, truth, conventions, kept)
+    n = truth.n_images
+    tp = np.bincount(detections.image[matched >= 0], minlength=n)
+    fp = np.bincount(detections.image[kept & (matched < 0)], minlength=n)
+    return OperatingPoint(kept, matched, tp, fp, truth.counts - tp)
 
 
-def summary(found: Tally, averaging: str) -> dict[str, float]:
-    """Return sensitivity and precision (0-1, higher is better), and average false positives and misses an image."""
-    objects, positives = found.hits + found.missed, found.hits + found.false
-    if averaging == "image":
-        shares = found.hits[objects > 0] / objects[objects > 0]
-        sensitivity = shares.mean() if len(shares) else np.nan
-    else:
-        sensitivity = found.hits.sum() / objects.sum() if objects.sum() else np.nan
-    return {
-        "sensitivity": float(sensitivity),
-        "precision": float(found.hits.sum() / positives.sum()) if positives.sum() else np.nan,
-        "fp_avg": float(found.false.mean()),
-        "fn_avg": float(found.missed.mean()),
-    }
+def operating_figures(point: OperatingPoint, weights: FloatArray, averaging: str) -> FloatArray:
+    """Return the `FIGURES` under each row of weights.
+
+    Sensitivity tp / (tp + fn), precision tp / (tp + fp) and F1 = 2 tp / (2 tp + fp + fn), averaged over
+    images as named: 0-1, higher is better, NaN where nothing could be found or was kept. False positives and
+    missed objects are means over all images; lower is better.
+
+    Parameters
+    ----------
+    weights : (rows, images)
+
+    Returns
+    -------
+    (rows, 5)
+    """
+    tp, fp, fn = point.tp, point.fp, point.fn
+    images = np.ones(len(tp))
+    return np.stack(
+        [
+            average(tp, tp + fn, weights, averaging),
+            average(tp, tp + fp, weights, averaging),
+            average(fp, images, weights, "image"),
+            average(fn, images, weights, "image"),
+            average(2 * tp, 2 * tp + fp + fn, weights, averaging),
+        ],
+        axis=1,
+    )
+
+
+def _kept(detections: Detections, conventions: Conventions) -> NDArray[np.bool_]:
+    kind, value = conventions.operating_point, conventions.operating_value
+    if kind is None:
+        kind = "all" if detections.counts is None else "count"
+    if value is not None:
+        return detections.scores >= value if kind == "threshold" else ranks(detections) < value
+    if kind == "all":
+        return np.ones(len(detections.scores), bool)
+    if detections.counts is None:
+        raise InputError("the operating point 'count' needs predicted counts: give them, a threshold or top_k")
+    return ranks(detections) < whole_counts(detections.counts)[detections.image]

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,8 +11,7 @@ from numpy.typing import NDArray
 from weakspot.data.digits import DigitGrids, Grids
 from weakspot.data.images import ImageStore
 from weakspot.data.points import Points
-from weakspot.evaluation.evaluate import evaluate
-from weakspot.evaluation.matching import Reach
+from weakspot.evaluation import Conventions, Evaluation, evaluate
 from weakspot.predict import Prediction, predict
 from weakspot.scenes import make_scenes
 from weakspot.training.run import NetworkSettings, Run, train
@@ -50,13 +48,13 @@ class Found:
     predictions : one an image
     points : the same, as points with scores
     counts : (n,) predicted
-    evaluation : of `weakspot.evaluation.evaluate.evaluate`
+    evaluation : of `weakspot.evaluation.evaluate`
     """
 
     predictions: list[Prediction]
     points: list[Points]
     counts: NDArray[np.float64]
-    evaluation: dict[str, Any]
+    evaluation: Evaluation
 
 
 def find_on_grids(
@@ -77,5 +75,7 @@ def find_on_grids(
         done()
     points = [Points(each.candidates.points, each.candidates.scores) for each in predictions]
     counts = np.array([each.count for each in predictions])
-    scenes = make_scenes(points, grids.truth, store.ids)
-    return Found(predictions, points, counts, evaluate(scenes, Reach(), MAX_FP, counts=counts, seed=seed))
+    conventions = Conventions(reach="inside", max_fp=MAX_FP, seed=seed)
+    return Found(
+        predictions, points, counts, evaluate(*make_scenes(points, grids.truth, store.ids, counts), conventions)
+    )
