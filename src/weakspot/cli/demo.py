@@ -69,10 +69,8 @@ def demo(
                 run = train_on_grids(folder, network, grids, settings, chosen, report)
         except Interrupted as interrupted:
             raise InputError(f"{interrupted}; the same command goes on") from interrupted
-    found = {}
-    for score in ("height", "mass"):
-        with counting_bar(f"finding {digit}s, scored by {score}", len(grids.test)) as advance:
-            found[score] = find_on_grids(run, grids.test, score=score, device=chosen, seed=seed, done=advance)
+    with counting_bar(f"finding {digit}s", len(grids.test)) as advance:
+        found = find_on_grids(run, grids.test, device=chosen, seed=seed, done=advance)
     ids = examples(grids.test, "test").ids
     for score, each in found.items():
         write_points(out / f"detections_{score}.csv", dict(zip(ids, each.points, strict=True)), 2)

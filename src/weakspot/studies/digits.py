@@ -41,12 +41,12 @@ def train_on_grids(
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What a network found on test grids.
+    """What a network found on test grids, by one score.
 
     Attributes
     ----------
     predictions : one an image
-    points : the same, as points with scores
+    points : their candidates in the order of the score
     counts : (n,) predicted
     evaluation : of `weakspot.evaluation.evaluate`
     """
@@ -61,21 +61,26 @@ def find_on_grids(
     run: Run,
     grids: Grids,
     method: str | None = None,
-    score: str = "height",
     device: torch.device | str = "cpu",
     seed: int = 0,
     done: Callable[[], None] = lambda: None,
-) -> Found:
-    """Find the digit on test grids and evaluate as the paper does: a hit is inside the digit's cell, FAUC 0-5."""
+) -> dict[str, Found]:
+    """Find the digit on test grids and evaluate as the paper does: a hit is inside the digit's cell, FAUC 0-5.
+
+    Returns what was found by each score, "height" and "mass".
+    """
     store = examples(grids, "test")
     predictions = []
     images = (store.images.batch(np.array([index]))[0] for index in range(len(grids)))
-    for prediction in predict(run, images, method, device, score=score):
+    for prediction in predict(run, images, method, device, score="mass"):
         predictions.append(prediction)
         done()
-    points = [Points(each.candidates.points, each.candidates.scores) for each in predictions]
     counts = np.array([each.count for each in predictions])
     conventions = Conventions(reach="inside", max_fp=MAX_FP, seed=seed)
-    return Found(
-        predictions, points, counts, evaluate(*make_scenes(points, grids.truth, store.ids, counts), conventions)
-    )
+    found = {}
+    for score in ("height", "mass"):
+        ranked = [each.candidates.ranked_by(score) for each in predictions]
+        points = [Points(each.points, each.scores) for each in ranked]
+        scenes = make_scenes(points, grids.truth, store.ids, counts)
+        found[score] = Found(predictions, points, counts, evaluate(*scenes, conventions))
+    return found
