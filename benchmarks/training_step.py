@@ -10,7 +10,6 @@ resident set over a step, each network in a process of its own.
 
 import argparse
 import multiprocessing
-import resource
 import statistics
 import sys
 import time
@@ -50,9 +49,15 @@ def peak_mb(name: str, kind: str, batch: int, threads: int, queue: "multiprocess
     torch.set_num_threads(threads)
     step = step_of(name, kind, batch)
     step_of(name, kind, 1)()  # loads the kernels
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far, which would be the parent's
+    before = kilobytes("VmRSS")
     step()
-    queue.put((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+    queue.put((kilobytes("VmHWM") - before) / 1024)
+
+
+def kilobytes(field: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field))
 
 
 def main() -> None:

@@ -135,7 +135,7 @@ def _examples_figure(grids: "Grids", found: "Found") -> "Figure":
     for index in wanted:
         objects, kept = grids.truth[index].coordinates, found.evaluation.point.kept[image == index]
         hits = found.evaluation.point.matched[image == index][kept] >= 0
-        title = f"{len(objects)} there, {found.counts[index]:.1f} predicted"
+        title = f"{len(objects)} there, {max(found.counts[index], 0):.1f} predicted"
         attention, points = found.predictions[index].attention, found.points[index].coordinates[kept]
         panels.append(Panel(grids.images[index, 0], attention, objects, points, hits, title))
     return detections_figure(panels, 28)

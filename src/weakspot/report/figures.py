@@ -56,7 +56,8 @@ def detections_figure(panels: Sequence[Panel], extent_vox: float) -> Figure:
     if it is not. Maps share one scale, from zero: negative values are drawn as zero, as detection has them (3.6).
     """
     height, width = panels[0].image.shape
-    top = max(float(panel.attention.max()) for panel in panels) or 1.0
+    # The few highest voxels would leave the rest black.
+    top = float(np.quantile(np.concatenate([panel.attention.ravel() for panel in panels]), 0.9995)) or 1.0
     with rc_context(_STYLE):
         figure = Figure(figsize=(1.9 * len(panels), 3.6 * height / width + 0.5), layout="constrained")
         axes = figure.subplots(2, len(panels), squeeze=False)
