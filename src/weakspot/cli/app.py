@@ -8,6 +8,7 @@ import weakspot
 from weakspot.cli.demo import demo
 from weakspot.cli.evaluate import evaluate
 from weakspot.cli.predict import predict
+from weakspot.cli.study import study
 from weakspot.cli.train import train
 from weakspot.errors import InputError
 
@@ -38,6 +39,9 @@ def _common(
 
 for command in (demo, train, predict, evaluate):
     app.command()(command)
+
+
+app.add_typer(study, name="study")
 
 
 def main() -> None:

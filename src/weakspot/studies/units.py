@@ -1,0 +1,226 @@
+"""Units of work of a study: idempotent calls, each with a record of its result and a folder of its own."""
+
+import hashlib
+import json
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from weakspot.errors import InputError
+from weakspot.evaluation.results import json_ready
+from weakspot.files import write_text
+from weakspot.training.interrupt import Interrupted
+
+_TELL_EVERY = 2.0  # seconds between status files
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a study lives: a folder that all workers see.
+
+    Attributes
+    ----------
+    out : the folder
+        ``settings.json``, and ``units`` with the records of what is done: small, to be kept and shared. ``work`` with
+        a folder for each unit: what it needs meanwhile, its status, trained networks.
+    """
+
+    out: Path
+
+    @property
+    def units(self) -> Path:
+        """Folder of the records."""
+        return self.out / "units"
+
+    def work(self, name: str) -> Path:
+        """Return the folder of one unit."""
+        return self.out / "work" / name
+
+    def record(self, name: str) -> dict[str, Any] | None:
+        """Return what a unit left when it was done, None if it is not."""
+        return _read(self.units / f"{name}.json")
+
+    def status(self, name: str) -> dict[str, Any]:
+        """Return ``{state, part, ...}`` of a unit that was begun here: running, done or failed; else nothing."""
+        return _read(self.work(name) / "status.json") or {}
+
+    def check(self, settings: Mapping[str, Any]) -> None:
+        """Hold the settings against those that the folder was begun with.
+
+        Raises
+        ------
+        InputError
+            Names what differs.
+        """
+        given, begun = json_ready(settings), _read(self.out / "settings.json")
+        if begun is not None and begun != given:
+            names = sorted(key for key in begun.keys() | given if begun.get(key) != given.get(key))
+            changed = "; ".join(f"{key} was {begun.get(key)}, now {given.get(key)}" for key in names)
+            raise InputError(f"{self.out} was begun with other settings ({changed}): give the same, or another --out")
+
+    def begin(self, settings: Mapping[str, Any]) -> None:
+        """Make the folders, and write the settings down; raises as `check` does."""
+        self.check(settings)
+        self.units.mkdir(parents=True, exist_ok=True)
+        self.work("").mkdir(exist_ok=True)
+        write_text(self.work("") / ".gitignore", "*\n")
+        write_text(self.out / "settings.json", json.dumps(json_ready(settings), indent=2) + "\n")
+
+
+class Unit(Protocol):
+    """One piece of work. It is pickled and sent to a worker."""
+
+    @property
+    def name(self) -> str:
+        """Its name, unique in the study; names files."""
+
+    @property
+    def kind(self) -> str:
+        """What is alike in time: a word for the work, and one for what it is done with."""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names of the units whose products it reads."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that its result hangs on, JSON-ready; a record of other settings does not count as done."""
+
+    def ready(self, place: Place) -> bool:
+        """Say whether what other units read of this one is there."""
+
+    def run(self, place: Place, tell: Callable[[float], None]) -> dict[str, Any]:
+        """Do the work, going on with what was cut off, and return the result; ``tell`` takes the part done, 0-1.
+
+        Where the result has ``seconds``, they are the time of all sittings.
+        """
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a unit ended.
+
+    Attributes
+    ----------
+    name : of the unit
+    error : why it failed, in one line; None if it is done
+    """
+
+    name: str
+    error: str | None = None
+
+
+def key(unit: Unit) -> str:
+    """Return what a unit's record is known by: a hash of its settings."""
+    return hashlib.sha256(json.dumps(json_ready(unit.settings), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def done(unit: Unit, place: Place) -> bool:
+    """Say whether the unit's result is there."""
+    record = place.record(unit.name)
+    return record is not None and record["key"] == key(unit)
+
+
+def pending(units: Sequence[Unit], place: Place) -> list[Unit]:
+    """Return what has to be run, in the order given, each unit after those that it needs.
+
+    A unit that is done is run again only if one that is not needs its product, and that is not here.
+    """
+    by_name = {unit.name: unit for unit in units}
+    wanted: dict[str, Unit] = {}
+
+    def want(unit: Unit) -> None:
+        for needed in unit.needs:
+            if not (done(by_name[needed], place) and by_name[needed].ready(place)):
+                want(by_name[needed])
+        wanted[unit.name] = unit
+
+    for unit in units:
+        if not done(unit, place):
+            want(unit)
+    return list(wanted.values())
+
+
+def carry_out(unit: Unit, place: Place, needed: Iterable[Outcome] = ()) -> Outcome:
+    """Run a unit unless it is done, and leave its record; an error ends this unit alone.
+
+    Raises
+    ------
+    Interrupted
+        After a signal.
+    """
+    if done(unit, place) and unit.ready(place):
+        return Outcome(unit.name)
+    if failed := [each.name for each in needed if each.error]:
+        return Outcome(unit.name, f"needs {', '.join(failed)}, which failed")
+    folder = place.work(unit.name)
+    status, told = folder / "status.json", 0.0
+    began = time.time()
+
+    def tell(part: float) -> None:
+        nonlocal told
+        if time.monotonic() - told > _TELL_EVERY:
+            told = time.monotonic()
+            _write(status, {"state": "running", "began": began, "part": round(part, 4)})
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tell(0.0)
+        result = unit.run(place, tell)
+        record = {
+            "unit": unit.name,
+            "kind": unit.kind,
+            "key": key(unit),
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "seconds": result.get("seconds", round(time.time() - began, 1)),
+            "result": result,
+        }
+        _write(place.units / f"{unit.name}.json", record)
+        _write(status, {"state": "done", "began": began, "part": 1.0})
+    except Interrupted:
+        raise
+    except Exception as error:  # whatever it is, the other units go on
+        reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        if folder.is_dir():
+            detail = traceback.format_exc()
+            _write(status, {"state": "failed", "began": began, "reason": reason, "traceback": detail.splitlines()})
+        return Outcome(unit.name, reason)
+    return Outcome(unit.name)
+
+
+def seconds_of(units: Sequence[Unit], place: Place) -> dict[str, float | None]:
+    """Estimate the time of each unit that is still to be run, from the records of its kind, else of its first word.
+
+    Returns
+    -------
+    dict
+        Unit -> seconds of one worker, less what is done of it already; None where nothing like it was measured.
+    """
+    measured: dict[str, list[float]] = {}
+    for path in place.units.glob("*.json"):
+        if record := _read(path):
+            for kind in (record["kind"], record["kind"].split()[0]):
+                measured.setdefault(kind, []).append(record["seconds"])
+    left: dict[str, float | None] = {}
+    for unit in units:
+        times = measured.get(unit.kind) or measured.get(unit.kind.split()[0])
+        part = place.status(unit.name).get("part", 0.0)
+        left[unit.name] = sum(times) / len(times) * (1 - part) if times else None
+    return left
+
+
+def _write(path: Path, values: Mapping[str, Any]) -> None:
+    write_text(path, json.dumps(json_ready(values), separators=(",", ":"), allow_nan=False) + "\n")
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is damaged ({error}): remove it, and its unit is run again") from error
+    return values
