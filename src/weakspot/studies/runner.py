@@ -1,5 +1,6 @@
 """Running the units of a study: here one after the other, or on the workers of a Dask cluster."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -98,6 +99,8 @@ def cluster(workers: int, scheduler: str | None = None, scheduler_file: Path | N
             "several workers need Dask: pip install 'weakspot[cluster]', or run in this process with --workers 0"
         ) from error
     if scheduler or scheduler_file:
+        if scheduler_file and not scheduler_file.is_file():  # Dask would wait for it
+            raise InputError(f"{scheduler_file} is not there: start the scheduler with --scheduler-file first")
         try:
             client = Client(scheduler, scheduler_file=scheduler_file and str(scheduler_file), timeout="20s")
         except (OSError, ValueError) as error:
@@ -107,7 +110,13 @@ def cluster(workers: int, scheduler: str | None = None, scheduler_file: Path | N
         return
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": _DEATHS}),
-        LocalCluster(workers, threads_per_worker=1, memory_limit=None, dashboard_address=None) as local,
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            memory_limit=None,
+            dashboard_address=None,
+            silence_logs=logging.ERROR,
+        ) as local,
         Client(local) as client,
     ):
         yield client

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import socket
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -44,7 +46,7 @@ class Place:
         return _read(self.units / f"{name}.json")
 
     def status(self, name: str) -> dict[str, Any]:
-        """Return ``{state, part, ...}`` of a unit that was begun here: running, done or failed; else nothing."""
+        """Return ``{state, began, host, pid, ...}`` of a unit that was begun: running, done or failed; else nothing."""
         return _read(self.work(name) / "status.json") or {}
 
     def check(self, settings: Mapping[str, Any]) -> None:
@@ -159,12 +161,13 @@ def carry_out(unit: Unit, place: Place, needed: Iterable[Outcome] = ()) -> Outco
     folder = place.work(unit.name)
     status, told = folder / "status.json", 0.0
     began = time.time()
+    who = {"began": began, "host": socket.gethostname(), "pid": os.getpid()}
 
     def tell(part: float) -> None:
         nonlocal told
         if time.monotonic() - told > _TELL_EVERY:
             told = time.monotonic()
-            _write(status, {"state": "running", "began": began, "part": round(part, 4)})
+            _write(status, {"state": "running", **who, "part": round(part, 4)})
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -179,14 +182,14 @@ def carry_out(unit: Unit, place: Place, needed: Iterable[Outcome] = ()) -> Outco
             "result": result,
         }
         _write(place.units / f"{unit.name}.json", record)
-        _write(status, {"state": "done", "began": began, "part": 1.0})
+        _write(status, {"state": "done", **who})
     except Interrupted:
         raise
     except Exception as error:  # whatever it is, the other units go on
         reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
         if folder.is_dir():
-            detail = traceback.format_exc()
-            _write(status, {"state": "failed", "began": began, "reason": reason, "traceback": detail.splitlines()})
+            trace = traceback.format_exc().splitlines()
+            _write(status, {"state": "failed", **who, "reason": reason, "traceback": trace})
         return Outcome(unit.name, reason)
     return Outcome(unit.name)
 
@@ -207,7 +210,7 @@ def seconds_of(units: Sequence[Unit], place: Place) -> dict[str, float | None]:
     left: dict[str, float | None] = {}
     for unit in units:
         times = measured.get(unit.kind) or measured.get(unit.kind.split()[0])
-        part = place.status(unit.name).get("part", 0.0)
+        part = place.status(unit.name).get("part", 0.0)  # where it was cut off
         left[unit.name] = sum(times) / len(times) * (1 - part) if times else None
     return left
 
