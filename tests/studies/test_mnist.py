@@ -74,7 +74,7 @@ def test_digits_are_told_apart(digits_file: Path):
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory, digits_file: Path) -> Place:
-    """A study of digit 4 under regression with three methods, run in this process."""
+    """Give a study of digit 4 under regression with three methods, run in this process."""
     place = Place(tmp_path_factory.mktemp("study"))
     place.begin({"recipe": {"steps": 2}, "sizes": [16, 8, 12], "digits": "bars"})
     assert run(place, digits_file) == []

@@ -52,9 +52,10 @@ def mnist(
     """
     from weakspot.cli.console import say
     from weakspot.errors import InputError
-    from weakspot.studies.units import Place
+    from weakspot.studies.units import Outcome, Place
 
     place = Place(out.absolute())
+    failed: list[Outcome] = []
     if not report:
         if (scheduler or scheduler_file) and workers is not None:
             raise InputError("--workers are started on this machine; with a scheduler, start workers there")
@@ -80,8 +81,9 @@ def mnist(
         raise InputError(f"{out} is no study: expected the folder units in it")
     from weakspot.studies.mnist_report import write_report
 
-    say(write_report(place, page or out / "report.md"))
-    if not report and failed:
+    if report or any(place.units.glob("evaluate-*.json")):
+        say(write_report(place, page or out / "report.md"))
+    if failed:
         reasons = "\n".join(f"  {each.name}: {str(each.error).splitlines()[0]}" for each in failed)
         raise InputError(f"{len(failed)} of {len(units)} units failed; the same command tries them again\n{reasons}")
 
@@ -213,5 +215,10 @@ def _digits(text: str) -> list[int]:
 
 
 def _three(text: str) -> tuple[int, int, int]:
-    first, second, third = map(int, text.split(","))
+    from weakspot.errors import InputError
+
+    try:
+        first, second, third = map(int, text.split(","))
+    except ValueError as error:
+        raise InputError(f"sizes {text!r}: expected three numbers, such as 400,100,500") from error
     return first, second, third

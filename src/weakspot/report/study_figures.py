@@ -90,7 +90,7 @@ def bars_figure(
         ]
         marks.append(Line2D([], [], color="#D55E00", linewidth=1.5, label="published"))
         _legend(figure, marks)
-    return figure
+    return _laid_out(figure)
 
 
 def curves_figure(
@@ -123,13 +123,21 @@ def curves_figure(
             for name, (colour, dashes) in zip(names.values(), _LINES, strict=False)
         ]
         _legend(figure, marks)
-    return figure
+    return _laid_out(figure)
 
 
 def _legend(figure: Figure, marks: list[Any]) -> None:
     """Put one row above the panels, tight enough for six names."""
     spacing: dict[str, Any] = {"columnspacing": 1.0, "handlelength": 1.8, "handletextpad": 0.5, "fontsize": 7.5}
     figure.legend(handles=marks, loc="outside upper center", ncols=len(marks), frameon=False, **spacing)
+
+
+def _laid_out(figure: Figure) -> Figure:
+    """Lay a figure out once, rather than each time that it is written."""
+    with rc_context(_STYLE):
+        figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    return figure
 
 
 def _panels(titles: Sequence[str], height: float) -> tuple[Figure, list[Any]]:
@@ -188,7 +196,7 @@ def maps_figure(rows: Sequence[Sequence[Tile]], marked: Sequence[NDArray[Any]], 
                 axis.set_title(tile.title, pad=2, fontsize=8)
                 axis.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), aspect="equal")
                 _draw(axis, tile, points, extent_vox)
-    return figure
+    return _laid_out(figure)
 
 
 def _draw(axis: Any, tile: Tile, points: NDArray[Any], extent_vox: float) -> None:

@@ -43,19 +43,22 @@ class StudyTable:
         """Return it as a LaTeX table, which needs the package booktabs."""
 
         def line(cells: Sequence[str]) -> str:
-            return " & ".join(cell.replace("%", r"\%").replace("±", r"$\pm$") for cell in cells) + r" \\"
+            return " & ".join(cells) + r" \\"
 
         rows = [
-            [rf"\textbf{{{cell}}}" if (place, column) in self.bold else cell for column, cell in enumerate(row)]
+            [
+                rf"\textbf{{{_latex(cell)}}}" if (place, column) in self.bold else _latex(cell)
+                for column, cell in enumerate(row)
+            ]
             for place, row in enumerate(self.rows)
         ]
         return "\n".join(
             [
                 r"\begin{table}",
-                rf"\caption{{{self.title.replace('%', chr(92) + '%')}}}",
+                rf"\caption{{{_latex(self.title)}}}",
                 rf"\begin{{tabular}}{{l{'r' * (len(self.header) - 1)}}}",
                 r"\toprule",
-                line(self.header),
+                line([_latex(name) for name in self.header]),
                 r"\midrule",
                 *map(line, rows),
                 r"\bottomrule",
@@ -64,6 +67,12 @@ class StudyTable:
                 "",
             ]
         )
+
+
+def _latex(text: str) -> str:
+    for character in "%&_#":
+        text = text.replace(character, f"\\{character}")
+    return text.replace("±", r"$\pm$")
 
 
 def beside(

@@ -93,27 +93,31 @@ def _bar(seeds: list[dict[str, Any]], deviation: bool) -> Bar:
 
 def _maps(results: Results, place: Place) -> Iterator[tuple[str, str, Figure]]:
     kept = _Kept(results, place)
-    if (image := kept.image(4, "most")) is not None:
-        marked = kept.targets(4, "most")
-        tiles = [Tile("image", image, "image")]
-        tiles += [Tile(NAMES[method], kept.map("regression", method, 4, "most")) for method in METHODS]
-        tiles.append(Tile("", np.zeros_like(image), "blank"))
+    marked = kept.targets(4, "most")
+    tiles = [Tile(NAMES[method], kept.map("regression", method, 4, "most")) for method in METHODS]
+    if _any(tiles):
+        rows = [[Tile("image", kept.image(4, "most"), "image"), *tiles[:3]], [*tiles[3:], Tile("", None, "blank")]]
         caption = "Attention maps for digit 4, regression; each on its own scale from zero"
-        yield "figure_4", caption, maps_figure([tiles[:4], tiles[4:]], [marked, _NO_POINTS], SIDE)
-        rows = [_objectives(kept, which) for which in ("none", "most")]
+        yield "figure_4", caption, maps_figure(rows, [marked, _NO_POINTS], SIDE)
+    rows = [_objectives(kept, which) for which in ("none", "most")]
+    if _any(rows[1][1:]):
         caption = (
             "GP-Unet's maps for digit 4 on an image without it and one with the most. Difference: regression minus "
             "classification, each divided by its highest value on the lower image"
         )
         yield "figure_5", caption, maps_figure(rows, [_NO_POINTS, marked], SIDE)
-    rows = []
+    rows, points = [], []
     for digit in (1, 4):
-        if (image := kept.image(digit, "most")) is not None:
-            tiles = [Tile(NAMES[m], kept.map("regression", m, digit, "most")) for m in COMPARED["architecture"]]
-            rows.append([Tile(f"image, digit {digit}", image, "image"), *tiles])
+        tiles = [Tile(NAMES[m], kept.map("regression", m, digit, "most")) for m in COMPARED["architecture"]]
+        if _any(tiles):
+            rows.append([Tile(f"image, digit {digit}", kept.image(digit, "most"), "image"), *tiles])
+            points.append(kept.targets(digit, "most"))
     if rows:
-        points = [kept.targets(digit, "most") for digit in (1, 4) if kept.image(digit, "most") is not None]
         yield "figure_C.16", "Attention maps of GP-Unet's variants, regression", maps_figure(rows, points, SIDE)
+
+
+def _any(tiles: list[Tile]) -> bool:
+    return any(tile.pixels is not None for tile in tiles)
 
 
 def _objectives(kept: "_Kept", which: str) -> list[Tile]:
