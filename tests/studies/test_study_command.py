@@ -110,7 +110,7 @@ def test_two_workers_run_what_one_process_runs(tmp_path: Path, digits_file: Path
 
 @pytest.mark.slow
 def test_a_killed_worker_s_unit_is_run_again(tmp_path: Path, digits_file: Path):
-    process = begin(*study(tmp_path, digits_file, *ONE, "--workers", 1, "--steps", 300))
+    process = begin(*study(tmp_path, digits_file, *ONE, "--workers", 1, "--steps", 60))
     killed = wait_for_training(tmp_path)["pid"]
     os.kill(int(str(killed)), signal.SIGKILL)
     end(process, 0)
@@ -119,11 +119,21 @@ def test_a_killed_worker_s_unit_is_run_again(tmp_path: Path, digits_file: Path):
     assert status["pid"] != killed
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, digits_file: Path) -> Path:
+    """Run a small study without a break."""
+    folder = tmp_path_factory.mktemp("whole")
+    run(*study(folder, digits_file, *ONE, "--workers", 0, "--steps", 60))
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("stop", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 1)])
 @pytest.mark.parametrize("workers", [0, 1])
-def test_cut_off_it_goes_on(tmp_path: Path, digits_file: Path, stop: signal.Signals, code: int, workers: int):
-    arguments = study(tmp_path, digits_file, *ONE, "--workers", workers, "--steps", 300)
+def test_cut_off_it_goes_on(
+    tmp_path: Path, digits_file: Path, whole: Path, stop: signal.Signals, code: int, workers: int
+):
+    arguments = study(tmp_path, digits_file, *ONE, "--workers", workers, "--steps", 60)
     process = begin(*arguments)
     wait_for_training(tmp_path, 0.01)
     process.send_signal(stop)
@@ -131,11 +141,9 @@ def test_cut_off_it_goes_on(tmp_path: Path, digits_file: Path, stop: signal.Sign
     if code == 1:
         assert done.stderr.splitlines()[-1] == "error: interrupted; the same command goes on"
     assert not list((tmp_path / "units").glob("*.json"))
-    whole = tmp_path / "whole"
-    for folder in (tmp_path, whole):
-        run(*study(folder, digits_file, *ONE, "--workers", 0, "--steps", 300))
-    names = [f"{kind}-classification-gp_unet-4-seed0.json" for kind in ("train", "evaluate")]
-    for folder in (tmp_path, whole):
-        assert all((folder / "units" / name).exists() for name in names)
-    cut, uncut = (json.loads((folder / "units" / names[1]).read_text())["result"] for folder in (tmp_path, whole))
+    run(*study(tmp_path, digits_file, *ONE, "--workers", 0, "--steps", 60))
+    cut, uncut = (
+        json.loads((folder / "units" / "evaluate-classification-gp_unet-4-seed0.json").read_text())["result"]
+        for folder in (tmp_path, whole)
+    )
     assert cut == uncut
