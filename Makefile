@@ -17,7 +17,7 @@ help:
 	@touch $@
 
 .venv/setup: .venv/python pyproject.toml constraints.txt
-	$(PIP) -e '.[demo]'
+	$(PIP) -e '.[demo,cluster]'
 	@touch $@
 
 .venv/test: .venv/setup

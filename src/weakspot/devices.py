@@ -31,6 +31,11 @@ def choose_precision(name: str, device: torch.device) -> str:
     return name
 
 
+def cores() -> int:
+    """Return how many CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def set_threads(threads: int | None) -> None:
-    """Use that many CPU threads; all that this process may use unless given."""
-    torch.set_num_threads(threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else threads or 1)
+    """Use that many CPU threads; one a core unless given."""
+    torch.set_num_threads(threads or cores())

@@ -26,7 +26,7 @@ def make_scenes(
     if any(len(found) and found.scores is None for found in detections):
         raise InputError("the detections have no column 'score': a FROC curve needs one")
     scores = [np.zeros(0) if found.scores is None else found.scores for found in detections]
-    extents = [np.zeros((0, 2)) if objects.extents is None else objects.extents for objects in truth]
+    extents = [objects.coordinates[:0] if objects.extents is None else objects.extents for objects in truth]
     having = any(map(len, extents))
     gathered = truth_of([each.coordinates for each in truth], extents=extents if having else None, names=ids)
     return detections_of([each.coordinates for each in detections], scores, gathered, counts), gathered

@@ -41,7 +41,9 @@ def test_records_count_as_done_and_tell_the_time_left(tmp_path: Path, digits_fil
     for name, seconds in (("train", 7200), ("evaluate", 1800)):
         path = tmp_path / "units" / f"{name}-classification-gp_unet-4-seed0.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"seconds": seconds}))
-    listed = run(*study(tmp_path, digits_file, *ONE, "--digits", "4-6", "--workers", 2, "--dry-run")).stdout
+    listed = run(
+        *study(tmp_path, digits_file, *ONE, "--digits", "4-6", "--workers", 2, "--threads", 2, "--dry-run")
+    ).stdout
     assert "train-classification-gp_unet-4-seed0                         done\n" in listed
     assert "train-classification-gp_unet-5-seed0                         to do, 2 h 00 min\n" in listed
     assert listed.endswith("6 units: 2 done, 4 to run\ntime left: about 2 h 30 min with 2 at once\n")
@@ -62,6 +64,7 @@ def test_records_count_as_done_and_tell_the_time_left(tmp_path: Path, digits_fil
     ("options", "message"),
     [
         (["--digits", "4-x"], "digits '4-x': expected such as 4, 0-9 or 0-3,7"),
+        (["--digits", "7-3"], "digits '7-3': expected such as"),
         (["--digits", "11"], "no digit 11"),
         (["--methods", "unet"], "no method 'unet'"),
         (["--recipe", "slow"], "no recipe 'slow'"),

@@ -79,7 +79,8 @@ def demo(
     write_table(out / "cohort.csv", ("id", "count"), list(zip(ids, grids.test.counts.tolist(), strict=True)))
     write_table(out / "counts.csv", ("id", "count"), list(zip(ids, best.counts.tolist(), strict=True)))
     curves = [
-        Curve(score, each.evaluation.curve.fp, each.evaluation.curve.sensitivity) for score, each in found.items()
+        Curve(score, each.evaluation.curve.fp, each.evaluation.curve.sensitivity, each.evaluation.band)
+        for score, each in found.items()
     ]
     at_count = ("at the predicted count", best.evaluation.fp_avg.value, best.evaluation.sensitivity.value)
     save(froc_figure(curves, MAX_FP, [at_count]), out / "froc")

@@ -54,15 +54,16 @@ def evaluate(
     )
     reach = Conventions(reach="inside") if radius_vox is None else Conventions(radius=radius_vox)
     conventions = replace(reach, max_fp=max_fp, averaging=averaging, resamples=resamples, seed=seed)
-    result = evaluate_scenes(*scenes, conventions).to_dict()
+    evaluation = evaluate_scenes(*scenes, conventions)
+    result = evaluation.to_dict()
     say(evaluation_table(result))
     if json is not None:
         write_json(json, result)
     if figure is not None:
         from weakspot.report.figures import Curve, froc_figure, save
 
-        curve = result["curve"]
-        drawn = Curve(detections.stem, np.array(curve["fp"]), np.array(curve["sensitivity"]))
+        curve = evaluation.curve
+        drawn = Curve(detections.stem, curve.fp, curve.sensitivity, evaluation.band)
         marks = [("at the predicted count", result["fp_avg"], result["sensitivity"])] if counts else []
         stem = figure.with_suffix("") if figure.suffix in (".svg", ".png") else figure
         save(froc_figure([drawn], max_fp, marks), stem)

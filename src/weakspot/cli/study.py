@@ -1,6 +1,5 @@
 """``weakspot study``: the paper's experiments."""
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -35,7 +34,10 @@ def mnist(
     scheduler_file: Annotated[Path | None, typer.Option(help="The file that a Dask scheduler wrote.")] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=0, help="Units at once on this machine; one a core unless given, 0: in this process."),
+        typer.Option(
+            min=0,
+            help="Units at once on this machine; what the cores hold unless given. 0: in this process.",
+        ),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of each unit.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
@@ -60,6 +62,7 @@ def mnist(
         if (scheduler or scheduler_file) and workers is not None:
             raise InputError("--workers are started on this machine; with a scheduler, start workers there")
         from weakspot.data.digit_pools import load_pools
+        from weakspot.devices import cores
         from weakspot.settings import to_dict
         from weakspot.studies.mnist import ALL, study_units
         from weakspot.studies.mnist_data import MnistSettings, describe
@@ -70,13 +73,13 @@ def mnist(
         settings = MnistSettings(choose_recipe(recipe, steps=steps), described, _three(sizes), width)
         chosen = methods.split(",") if methods else list(ALL)
         units = study_units(settings, _digits(digits), chosen, objectives.split(","), seeds, source, device)
-        at_once = (len(os.sched_getaffinity(0)) if workers is None else workers) // threads or 1
+        at_once = max(cores() // threads, 1) if workers is None else workers
         if dry_run:
             place.check(to_dict(settings))
-            _list(units, place, at_once)
+            _list(units, place, max(at_once, 1))
             return
         place.begin(to_dict(settings))
-        failed = _run(units, place, at_once if workers != 0 else 0, scheduler, scheduler_file, threads)
+        failed = _run(units, place, at_once, scheduler, scheduler_file, threads)
     elif not place.units.is_dir():
         raise InputError(f"{out} is no study: expected the folder units in it")
     from weakspot.studies.mnist_report import write_report
@@ -192,13 +195,9 @@ def _weights(units: "list[Unit]", place: "Place") -> dict[str, float]:
 
 def _duration(seconds: float) -> str:
     minutes = round(seconds / 60)
-    return (
-        f"{minutes // 60} h {minutes % 60:02} min"
-        if minutes >= 60
-        else f"{minutes} min"
-        if minutes
-        else f"{seconds:.0f} s"
-    )
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02} min"
+    return f"{minutes} min" if minutes else f"{seconds:.0f} s"
 
 
 def _digits(text: str) -> list[int]:
@@ -208,7 +207,7 @@ def _digits(text: str) -> list[int]:
     found: list[int] = []
     for part in text.split(","):
         first, _, last = part.partition("-")
-        if not (first.isdecimal() and (last or first).isdecimal()):
+        if not (first.isdecimal() and (last or first).isdecimal() and int(first) <= int(last or first)):
             raise InputError(f"digits {text!r}: expected such as 4, 0-9 or 0-3,7")
         found += range(int(first), int(last or first) + 1)
     return found

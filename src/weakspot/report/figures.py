@@ -23,7 +23,8 @@ _STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "weakspot",  # same figure, same bytes
 }
-_HIT, _MISS, _FALSE = "#2ca25f", "#e6a700", "#d7301f"
+# Okabe and Ito (2008), which colour-blind readers tell apart.
+_HIT, _MISS, _FALSE = "#56B4E9", "#E69F00", "#D55E00"
 _DPI = 150
 
 
@@ -52,8 +53,9 @@ class Panel:
 def detections_figure(panels: Sequence[Panel], extent_vox: float) -> Figure:
     """Draw images above their attention maps, with truth and detections on both (as in the paper's Fig. 4).
 
-    Truth is a square of side ``extent_vox``; a detection is a cross, in one colour if it is a hit and in another
-    if it is not. Maps share one scale, from zero: negative values are drawn as zero, as detection has them (3.6).
+    Truth is a square of side ``extent_vox``; a detection is a circle if it is a hit and a diamond if it is not, both
+    hollow, since a peak is often smaller than a mark. Maps share one scale, from zero: negative values are drawn as
+    zero, as detection has them (3.6).
     """
     height, width = panels[0].image.shape
     # The few highest voxels would leave the rest black.
@@ -71,8 +73,8 @@ def detections_figure(panels: Sequence[Panel], extent_vox: float) -> Figure:
         figure.colorbar(shown, ax=axes[1, :].tolist(), label="attention", fraction=0.02, pad=0.01)
         marks = [
             Line2D([], [], color=_MISS, marker="s", fillstyle="none", linestyle="none", label="object"),
-            Line2D([], [], color=_HIT, marker="x", linestyle="none", label="detection, hit"),
-            Line2D([], [], color=_FALSE, marker="x", linestyle="none", label="detection, false"),
+            Line2D([], [], color=_HIT, marker="o", fillstyle="none", linestyle="none", label="detection, hit"),
+            Line2D([], [], color=_FALSE, marker="D", fillstyle="none", linestyle="none", label="detection, false"),
         ]
         figure.legend(handles=marks, loc="outside lower center", ncols=3, frameon=False)
     return figure
@@ -82,8 +84,9 @@ def _mark(axis: Any, panel: Panel, extent_vox: float) -> None:
     for y, x in panel.truth:
         corner = (x - extent_vox / 2, y - extent_vox / 2)
         axis.add_patch(Rectangle(corner, extent_vox, extent_vox, fill=False, edgecolor=_MISS, linewidth=1))
-    for chosen, colour in ((panel.hits, _HIT), (~panel.hits, _FALSE)):
-        axis.plot(panel.found[chosen, 1], panel.found[chosen, 0], "x", color=colour, markersize=5, markeredgewidth=1.5)
+    for chosen, colour, marker in ((panel.hits, _HIT, "o"), (~panel.hits, _FALSE, "D")):
+        y, x = panel.found[chosen].T
+        axis.plot(x, y, marker, color=colour, fillstyle="none", markersize=8, markeredgewidth=1.2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,13 +98,14 @@ class Curve:
     name : str
     fp, sensitivity : (n,)
         Average number of false positives an image, and sensitivity (0-1).
-    band : (fp, low, high), each (m,), or None
+    band : (3, m) or None
+        False positives an image, and the lower and upper end of the sensitivity there.
     """
 
     name: str
     fp: NDArray[np.float64]
     sensitivity: NDArray[np.float64]
-    band: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]] | None = None
+    band: NDArray[np.float64] | None = None
 
 
 def froc_figure(curves: Sequence[Curve], max_fp: float, points: Sequence[tuple[str, float, float]] = ()) -> Figure:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from weakspot.studies.mnist import DIGITS, METHODS
+from weakspot.studies.mnist import DIGITS, METHODS, group_of
 from weakspot.studies.results import Results
 
 NAMES = {
@@ -51,7 +51,7 @@ class Claim:
 
 def column(tables: Mapping[str, Any], objective: str, method: str) -> Column:
     """Return the FAUC of one method, in percent, at all digits run."""
-    group = objective if method in METHODS else "architecture"
+    group = group_of(objective, method)
     rows = tables[f"mnist_{group}_fauc"]["values"]
     return {
         int(digit): (row[method]["value"], *row[method]["ci95"])

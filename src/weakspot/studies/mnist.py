@@ -30,6 +30,16 @@ COMPARED = {
 }
 
 
+def objective_of(group: str) -> str:
+    """Return the objective that a group of `COMPARED` is trained under."""
+    return "classification" if group == "classification" else "regression"
+
+
+def group_of(objective: str, method: str) -> str:
+    """Return the group of `COMPARED` that a method's tables are in; GP-Unet itself is in two."""
+    return objective if method in METHODS else "architecture"
+
+
 def study_units(
     settings: MnistSettings,
     digits: Iterable[int] = DIGITS,
@@ -55,7 +65,7 @@ def study_units(
     _known("objective", objectives := tuple(objectives), OBJECTIVES)
     units: dict[str, Unit] = {}
     for seed in range(seeds):
-        for objective, method, digit in _in_order():
+        for objective, method, digit in CELLS:
             if objective in objectives and method in methods and digit in digits:
                 architecture, attention = ALL[method]
                 training = Training(settings, objective, architecture, digit, seed, source, device)
@@ -80,6 +90,9 @@ def _in_order() -> Iterator[tuple[str, str, int]]:
         ("regression", VARIANTS),
     ):
         yield from ((objective, method, digit) for digit in digits for method in methods)
+
+
+CELLS = tuple(dict.fromkeys(_in_order()))  # (objective, method, digit), one evaluation each
 
 
 def _known(what: str, given: Iterable[object], known: Iterable[object]) -> None:

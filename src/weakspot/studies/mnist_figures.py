@@ -11,7 +11,7 @@ from PIL import Image
 from weakspot.data.digit_pools import SIDE
 from weakspot.report.study_figures import Bar, Tile, bars_figure, curves_figure, maps_figure
 from weakspot.studies.claims import NAMES
-from weakspot.studies.mnist import COMPARED, DIGITS, METHODS, VARIANTS
+from weakspot.studies.mnist import COMPARED, DIGITS, METHODS, VARIANTS, objective_of
 from weakspot.studies.mnist_units import CURVE_FP
 from weakspot.studies.results import Results
 from weakspot.studies.units import Place
@@ -38,7 +38,7 @@ def figures(results: Results, place: Place, paper: Mapping[str, Any]) -> Iterato
 
 
 def _curves(results: Results, group: str, digit: int) -> dict[str, NDArray[np.float64]]:
-    objective = "classification" if group == "classification" else "regression"
+    objective = objective_of(group)
     found = {method: results.evaluations.get((objective, method, digit)) for method in COMPARED[group]}
     return {method: np.mean([each["curve"] for each in seeds], axis=0) for method, seeds in found.items() if seeds}
 

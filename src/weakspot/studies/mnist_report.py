@@ -15,11 +15,11 @@ from weakspot.files import write_atomically, write_text
 from weakspot.report.figures import save
 from weakspot.report.study_tables import StudyTable, beside
 from weakspot.studies.claims import CLAIMS, NAMES, column
-from weakspot.studies.mnist import COMPARED, DIGITS, METHODS, OBJECTIVES, VARIANTS
+from weakspot.studies.mnist import ALL, CELLS, COMPARED, OBJECTIVES, VARIANTS, group_of, objective_of
 from weakspot.studies.mnist_figures import figures
-from weakspot.studies.published import published
+from weakspot.studies.published import FIGURES, published
 from weakspot.studies.readings import READINGS
-from weakspot.studies.results import FIGURES, Results, averages, read_results, tables
+from weakspot.studies.results import Results, averages, read_results, tables
 from weakspot.studies.units import Place
 
 _TITLES = {
@@ -123,10 +123,9 @@ def _what_was_run(place: Place, results: Results) -> str:
         f"weakspot {each['environment']['weakspot']}, {each['environment']['threads']} thread(s) each"
         for each in trainings
     )
-    cells = len(METHODS) * len(OBJECTIVES) * len(DIGITS) + len(VARIANTS) * len(DIGITS)
     lines = [
-        f"- {len(results.evaluations)} of {cells} cells, with {' to '.join(map(str, seeds))} seed(s) each; the others "
-        "say “not run”.",
+        f"- {len(results.evaluations)} of {len(CELLS)} cells, with {' to '.join(map(str, seeds))} seed(s) each; the "
+        "others say “not run”.",
         f"- Images to train / validate / test: {sizes}, made of {settings['digits']}; the same images under all seeds.",
         f"- Recipe: {recipe}.",
         *(f"- {number} trainings on {machine}." for machine, number in machines.items()),
@@ -145,13 +144,13 @@ def _time(results: Results) -> str:
     means = {name: float(np.mean(seconds)) for name, seconds in taken.items()}
     each = ", ".join(f"{name} {seconds / 60:.1f}" for name, seconds in means.items())
     typical = float(np.mean(list(means.values())))
-    needed = {name: len(OBJECTIVES) for name in ("gp_unet", "gp_unet_no_residual", "gated_attention", "base")}
-    needed |= dict.fromkeys(VARIANTS, 1)
-    hours = sum(len(DIGITS) * times * means.get(name, typical) for name, times in needed.items()) / 3600
+    trainings = {(objective, ALL[method][0], digit) for objective, method, digit in CELLS}
+    hours = sum(means.get(architecture, typical) for _, architecture, _ in trainings) / 3600
     spent = sum(map(sum, taken.values())) / 3600
     return (
-        f"Minutes a training, beside whatever else ran: {each}; {spent:.1f} h in all. At that rate the 100 trainings "
-        f"of one seed take {hours:.1f} h one after the other, {hours / 2:.1f} h two at a time."
+        f"Minutes a training, beside whatever else ran: {each}; {spent:.1f} h in all. At that rate the "
+        f"{len(trainings)} trainings of one seed take {hours:.1f} h one after the other, {hours / 2:.1f} h two at a "
+        "time."
     )
 
 
@@ -160,15 +159,15 @@ def _standing(ours: Mapping[str, Any], paper: Mapping[str, Any]) -> list[str]:
     rows: list[tuple[str, ...]] = []
     ranked: list[str] = []
     for group in COMPARED:
-        objective = "classification" if group == "classification" else "regression"
-        means: dict[str, tuple[float, float]] = {}
+        objective = objective_of(group)
+        means: dict[str, list[float]] = {}
         for method in COMPARED[group] if group != "architecture" else VARIANTS:
             mine, theirs = column(ours, objective, method), column(paper, objective, method)
             name = f"{NAMES[method]}, {objective}"
             if not mine:
                 rows.append((name, "not run", *("",) * 5))
                 continue
-            means[method] = tuple(float(np.mean([each[digit][0] for digit in mine])) for each in (mine, theirs))  # type: ignore[assignment]
+            means[method] = [float(np.mean([each[digit][0] for digit in mine])) for each in (mine, theirs)]
             above = sum(mine[digit][1] > theirs[digit][2] for digit in mine)
             below = sum(mine[digit][2] < theirs[digit][1] for digit in mine)
             counted = (str(above), str(len(mine) - above - below), str(below))
@@ -179,9 +178,12 @@ def _standing(ours: Mapping[str, Any], paper: Mapping[str, Any]) -> list[str]:
                 ranks = " > ".join(f"{NAMES[method]} {means[method][place]:.1f}" for method in order)
                 ranked.append(f"- {objective}, {whose}: {ranks}")
     header = ("FAUC (%)", "digits", "ours", "paper, same digits", "above", "alike", "below")
-    table = StudyTable("Mean over the digits run; for how many of them our interval is above the paper's, or meets it",
-                       header, tuple(rows))  # fmt: skip
-    return [table.markdown(), "Ranking by mean FAUC, over the digits that each method was run on:", "\n".join(ranked)]
+    title = "Mean over the digits run; for how many of them our interval is above the paper's, or meets it"
+    return [
+        StudyTable(title, header, tuple(rows)).markdown(),
+        "Ranking by mean FAUC, over the digits that each method was run on:",
+        "\n".join(ranked),
+    ]
 
 
 def _claims(ours: Mapping[str, Any], paper: Mapping[str, Any], results: Results) -> str:
@@ -195,15 +197,14 @@ def _claims(ours: Mapping[str, Any], paper: Mapping[str, Any], results: Results)
 
 def _readings(results: Results, paper: Mapping[str, Any]) -> str:
     """Lay out how far our figures are from the published ones under each reading of the paper."""
-    columns = [(objective, figure) for objective in OBJECTIVES for figure in ("fauc", "sensitivity", "fpavg", "fnavg")]
+    columns = [(objective, figure) for objective in OBJECTIVES for figure in FIGURES]
     columns = [pair for pair in columns if any(pair[0] == cell[0] for cell in results.evaluations)]
     distances: dict[str, list[float]] = {}
     for name in READINGS:
         for objective, figure in columns:
             apart = []
             for (trained, method, digit), seeds in results.evaluations.items():
-                group = objective if method in METHODS else "architecture"
-                cell = paper[f"mnist_{group}_{figure}"]["values"][str(digit)].get(method)
+                cell = paper[f"mnist_{group_of(objective, method)}_{figure}"]["values"][str(digit)].get(method)
                 found = [each["readings"][name][FIGURES.index(figure)] for each in seeds]
                 if trained == objective and cell and None not in found:
                     scale = 100 if figure in FIGURES[:2] else 1

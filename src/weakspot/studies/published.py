@@ -4,6 +4,8 @@ import json
 from importlib.resources import files
 from typing import Any
 
+FIGURES = ("fauc", "sensitivity", "fpavg", "fnavg")  # a table each, for every group of methods
+
 
 def published() -> dict[str, Any]:
     """Return all 16 tables: ``{key: {table, unit, values: {row: {method: {value, ci95}}}, average}}``."""
@@ -14,11 +16,11 @@ def published() -> dict[str, Any]:
 def mnist_cell(digit: int, method: str, objective: str = "regression") -> dict[str, dict[str, Any]]:
     """Return what the paper has for one digit and method (a column of its tables): ``{figure: {value, ci95}}``.
 
-    The figures are ``fauc, sensitivity`` (percent), ``fpavg, fnavg`` (an image); empty where the paper has none.
+    The figures are `FIGURES`, the first two in percent, the others an image; empty where the paper has none.
     """
     tables = published()
     cells: dict[str, dict[str, Any]] = {}
-    for figure in ("fauc", "sensitivity", "fpavg", "fnavg"):
+    for figure in FIGURES:
         for study in (objective, "architecture"):
             row = tables[f"mnist_{study}_{figure}"]["values"][str(digit)]
             if method in row and (study == objective or objective == "regression"):

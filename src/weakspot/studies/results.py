@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from weakspot.studies.mnist import COMPARED, DIGITS
+from weakspot.studies.mnist import COMPARED, DIGITS, objective_of
 from weakspot.studies.published import published
 from weakspot.studies.units import Place
 
-FIGURES = ("fauc", "sensitivity", "fpavg", "fnavg")
 Cell = tuple[str, str, int]  # objective, method (of a training: architecture), digit
 _NAME = re.compile(r"(train|evaluate)-([a-z]+)-([a-z_]+)-(\d)-seed(\d+)\.json")
 
@@ -56,7 +55,7 @@ def tables(results: Results) -> dict[str, Any]:
 
 def _table(results: Results, key: str, percent: bool) -> dict[str, Any]:
     _, group, figure = key.split("_")
-    objective = "classification" if group == "classification" else "regression"
+    objective = objective_of(group)
     scale, decimals = (100, 1) if percent else (1, 2)
     values: dict[str, dict[str, Any]] = {}
     for digit in DIGITS:
