@@ -140,6 +140,7 @@ def test_the_page_says_what_was_run_and_what_was_not(tmp_path: Path):
     assert "| GP-Unet, regression | not run |" in text
     assert re.search(r"\| gated image threshold \| \*\*0\.0\*\* \|", text)
     assert re.search(r"\| gated image top_k \| 1\.0 \|", text)
+    assert "**Figure B.13.** " in text
     pictures = re.findall(r"!\[.*?\]\((.*?)\)", text)
     assert [Path(picture).stem for picture in pictures] == ["figure_5", "figure_6", "figure_B.13"]
     assert all((page.parent / picture).is_file() for picture in pictures)

@@ -48,7 +48,7 @@ def write_report(place: Place, page: Path) -> str:
     drawn = []
     for name, caption, figure in figures(results, place, paper):
         path = _small(save(figure, folder / name)[-1])
-        drawn.append((name.replace("_", " ").capitalize(), caption, os.path.relpath(path, page.parent)))
+        drawn.append((f"Figure {name.removeprefix('figure_')}", caption, os.path.relpath(path, page.parent)))
     page.parent.mkdir(parents=True, exist_ok=True)
     write_text(page, _page(place, page.parent, results, ours, paper, drawn, laid_out))
     return f"{page}, and in {place.out}: summary.json, tables.md, figures"
