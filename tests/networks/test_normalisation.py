@@ -22,7 +22,7 @@ def trained(name: str, dims: int) -> tuple[nn.Module, list[torch.Tensor]]:
         optimizer.zero_grad()
         (network(images).count - 1).square().mean().backward()
         optimizer.step()
-    recalibrate(network, batches)
+    recalibrate(network, lambda: batches)
     return network, batches
 
 
@@ -57,21 +57,45 @@ def with_norm(layer: Convolution | Head) -> Normalisation:
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-def test_while_statistics_are_gathered_a_convolution_is_that_of_torch_with_its_batch_norm(dims):
+def test_a_convolution_is_that_of_torch_with_its_batch_norm(dims):
     torch.manual_seed(0)
     layer = Convolution(dims, [2, 3], 4, coarse=[5]).double().train()
     norm = with_norm(layer)
-    norm.gathered = []
-    size = [6, 8, 4][:dims]
+    size = [6, 8, 4][:dims]  # so few voxels that the sparse sample is all of them
     fine = [torch.randn(2, channels, *size, dtype=torch.float64) for channels in (2, 3)]
     coarse = torch.randn(2, 5, *[extent // 2 for extent in size], dtype=torch.float64)
     joined = torch.cat([*fine, F.interpolate(coarse, scale_factor=2, mode="nearest")], dim=1)
     convolved = DIMS[dims].conv(joined, layer.weight, padding=1)
     expected = F.relu(F.batch_norm(convolved, None, None, norm.weight, norm.bias, training=True, eps=1e-5))
+    norm.gather()
     torch.testing.assert_close(layer(fine, [coarse]), expected)
-    [(mean, variance)] = norm.gathered
-    torch.testing.assert_close(mean, convolved.transpose(0, 1).flatten(1).mean(1))
-    torch.testing.assert_close(variance, convolved.transpose(0, 1).flatten(1).var(1, correction=0))
+    norm.settle()
+    torch.testing.assert_close(norm.mean, convolved.transpose(0, 1).flatten(1).mean(1))
+    torch.testing.assert_close(norm.variance, convolved.transpose(0, 1).flatten(1).var(1, correction=0))
+
+
+def test_the_statistics_of_uneven_batches_are_those_of_all_values_together():
+    norm = Normalisation(3).double()
+    values = torch.randn(7, 3, 5, dtype=torch.float64)
+    norm.gather()
+    for part in values.split([4, 2, 1]):
+        norm(lambda part=part: part)
+    norm.settle()
+    together = values.transpose(0, 1).flatten(1)
+    torch.testing.assert_close(norm.mean, together.mean(1))
+    torch.testing.assert_close(norm.variance, together.var(1, correction=0))
+
+
+@each_architecture
+def test_once_recalibrated_the_mean_prediction_of_all_batches_is_the_constant_that_training_starts_from(name):
+    # Exactly so only if the head's statistics are of features as the fixed norms give them.
+    network = randomised(name, 2)
+    attach(network)
+    network.double().head.norm.bias.data.normal_()
+    batches = [size * torch.rand(4, 1, 9, 8, dtype=torch.float64) for size in (1, 3)]
+    recalibrate(network, lambda: batches)
+    mean = torch.cat([network(images).count for images in batches]).mean()
+    torch.testing.assert_close(mean, network.head.bias + network.head.weight @ network.head.norm.bias)
 
 
 def test_a_normalised_head_is_batch_norm_and_a_linear_layer():
@@ -106,7 +130,7 @@ def test_without_bias_the_mean_prediction_stays_and_the_map_s_mean_is_the_count(
     without = network(images).count
     torch.testing.assert_close(without.mean(), with_bias.mean())
     assert not torch.allclose(without, with_bias)
-    recalibrate(network, [images])
+    recalibrate(network, lambda: [images])
     before = network(images).count
     fold(network)
     assert network.head.bias.item() == 0

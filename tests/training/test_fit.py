@@ -15,6 +15,7 @@ from weakspot.errors import InputError
 from weakspot.networks import build
 from weakspot.training.fit import fit
 from weakspot.training.interrupt import Interrupted
+from weakspot.training.muon import Muon
 from weakspot.training.recipes import RECIPES, Recipe
 from weakspot.training.settings import Examples, FitSettings, Progress
 from weakspot.training.state import State
@@ -127,7 +128,7 @@ def test_a_loss_that_is_not_finite_stops_names_the_images_and_keeps_the_last_sta
     network = build("gp_unet", 2, width=2)
     with pytest.raises(InputError, match=r"the loss is nan in epoch 1.*image5(,|$)"):
         fit(network, train, disks(8, 1), FitSettings(FAST), tmp_path)
-    state = State(network, torch.optim.AdamW(network.parameters()))
+    state = State(network, Muon(network.parameters(), 1e-2))
     assert state.restore(tmp_path) is None
     assert all(bool(torch.isfinite(value).all()) for value in network.state_dict().values())
 
@@ -146,3 +147,27 @@ def test_the_paper_draws_from_the_standard_gaussian_and_stops_by_patience(tmp_pa
     recipe = replace(RECIPES["paper"], patience=2, batch_size=24, learning_rate=0.0)
     history = fit(build("base", 2, 2), disks(24, 0), disks(8, 1), FitSettings(recipe), tmp_path)
     assert [row["epoch"] for row in history] == [1, 2, 3]  # the loss never falls, so 2 epochs after the first
+
+
+def test_images_are_moved_but_for_the_last_part_of_the_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from weakspot.data import augment
+
+    moved = []
+    apply = augment.apply
+    monkeypatch.setattr(
+        augment,
+        "apply",
+        lambda images, how: (
+            moved.append([part.any() for part in (how.translation_vox, how.rotation_rad, how.flip)])
+            or apply(images, how)
+        ),
+    )
+    weights(replace(FAST, flips_only=0.25), tmp_path)  # 9 steps, in 3 epochs: of 6.75 the next whole is 7
+    assert moved == [[True, True, True]] * 7 + [[False, False, True]] * 2
+
+
+def test_the_mean_count_of_a_batch_that_the_norm_hides_is_no_error(tmp_path: Path):
+    # A batch of one image is predicted the mean count of all, whatever its own.
+    recipe = replace(FAST, batch_size=1, learning_rate=0.0, steps=24)
+    [row] = fit(build("gp_unet", 2, 2), disks(24, 0), disks(8, 1), FitSettings(recipe), tmp_path)
+    assert row["train_loss"] == pytest.approx(0, abs=1e-6)

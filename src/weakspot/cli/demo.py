@@ -36,7 +36,7 @@ def demo(
     from weakspot.data.digits import digit_grids
     from weakspot.data.points import write_points
     from weakspot.data.tables import write_table
-    from weakspot.devices import choose_device, choose_precision, set_threads
+    from weakspot.devices import choose_device, choose_precision, use_cpu
     from weakspot.errors import InputError
     from weakspot.report.figures import Curve, froc_figure, save
     from weakspot.settings import to_dict
@@ -48,7 +48,7 @@ def demo(
     from weakspot.training.settings import FitSettings
 
     started = time.monotonic()
-    set_threads(threads)
+    use_cpu(threads)
     chosen = choose_device(device)
     grids = digit_grids(digit, digits_from, seed)
     settings = FitSettings(

@@ -36,12 +36,12 @@ def predict(
     from weakspot.data.points import Points, write_points
     from weakspot.data.problems import refuse
     from weakspot.data.tables import write_table
-    from weakspot.devices import choose_device, set_threads
+    from weakspot.devices import choose_device, use_cpu
     from weakspot.errors import InputError
     from weakspot.predict import predict as predict_images
     from weakspot.training.run import load
 
-    set_threads(threads)
+    use_cpu(threads)
     chosen, trained = choose_device(device), load(run)
     is_table = len(images) == 1 and images[0].suffix.lower() in (".csv", ".tsv")
     cohort = read_cohort(images[0], counts=False) if is_table else cohort_of_images(images)

@@ -34,7 +34,7 @@ def train(
     from weakspot.cli.console import say, training_bar
     from weakspot.data.cohort import read_cohort, split_cohort
     from weakspot.data.images import load_images
-    from weakspot.devices import choose_device, choose_precision, set_threads
+    from weakspot.devices import choose_device, choose_precision, use_cpu
     from weakspot.errors import InputError
     from weakspot.training.interrupt import Interrupted
     from weakspot.training.recipes import choose_recipe
@@ -42,7 +42,7 @@ def train(
     from weakspot.training.run import train as train_run
     from weakspot.training.settings import Examples, FitSettings
 
-    set_threads(threads)
+    use_cpu(threads)
     chosen = choose_device(device)
     splits = split_cohort(read_cohort(cohort), seed, validation)
     stores = [load_images(split) for split in splits[:2]]

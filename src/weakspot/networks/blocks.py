@@ -130,7 +130,7 @@ class Convolution(nn.Module):
         weight: Tensor = self.weight
         bias: Tensor = self.bias
         if self.norm is not None:
-            weight, bias = self.normalised(self.norm(lambda everything: self._sample(everything, fine, joined)))
+            weight, bias = self.normalised(self.norm(lambda: self._sample(fine, joined)))
         return F.relu_(self.linear(fine, joined, weight, bias))
 
     def normalised(self, affine: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -161,15 +161,13 @@ class Convolution(nn.Module):
         sampled = dim.conv(F.pad(coarse, [1, 0] * self.dims), kernel, stride=stride // 2)
         return total.add_(crop(sampled, total.shape[2:]))
 
-    def _sample(self, everything: bool, fine: Sequence[Tensor], coarse: Tensor | None) -> Tensor:
-        """Return the convolution's output, without bias, at all voxels or at enough of them for its statistics.
+    def _sample(self, fine: Sequence[Tensor], coarse: Tensor | None) -> Tensor:
+        """Return the convolution's output, without bias, at enough voxels for its statistics.
 
         What the output depends on is held fixed: the statistics' gradient goes to the weight alone.
         """
-        stride = 1
-        if not everything:
-            voxels = math.prod(fine[0].shape[2:])
-            stride = next(stride for stride in (4, 2, 1) if stride == 1 or voxels >= _SAMPLES * stride**self.dims)
+        voxels = math.prod(fine[0].shape[2:])
+        stride = next(stride for stride in (4, 2, 1) if stride == 1 or voxels >= _SAMPLES * stride**self.dims)
         fixed = None if coarse is None else coarse.detach()
         return self.linear([part.detach() for part in fine], fixed, self.weight, None, stride)
 
@@ -209,7 +207,7 @@ class Head(nn.Module):
         weight: Tensor = self.weight
         bias: Tensor = self.bias
         if self.norm is not None:
-            weight, bias = self.normalised(self.norm(lambda everything: pooled))
+            weight, bias = self.normalised(self.norm(lambda: pooled))
         return pooled @ weight + bias
 
     def normalised(self, affine: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:

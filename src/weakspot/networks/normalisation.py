@@ -3,9 +3,9 @@
 Batch norm is an affine map per channel once its statistics are fixed, so it folds exactly into the convolution before
 it, and on the pooled features into the head. The delivered network is the paper's, parameter for parameter.
 
-It is folded while training too: the statistics of a step come from a sparse sample of the convolution's output, and
-the full convolution is then computed once, with weights that normalise. That spares the passes over the full feature
-maps that batch norm otherwise takes, a third of a training step on a CPU.
+It is folded while training too: the statistics come from a sparse sample of the convolution's output, and the full
+convolution is then computed once, with weights that normalise. That spares the passes over the full feature maps that
+batch norm otherwise takes, a third of a training step on a CPU.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -32,23 +32,39 @@ class Normalisation(nn.Module):
         self.variance: Tensor
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("variance", torch.ones(channels))
-        self.gathered: list[tuple[Tensor, Tensor]] | None = None
+        self.gathered: list[tuple[int, Tensor, Tensor]] | None = None
 
-    def forward(self, sample: Callable[[bool], Tensor]) -> tuple[Tensor, Tensor]:
+    def forward(self, sample: Callable[[], Tensor]) -> tuple[Tensor, Tensor]:
         """Return (scale, shift), each (channels,).
 
         Parameters
         ----------
-        sample : whether all of them -> values (batch, channels, *any) to take the statistics of
+        sample : () -> values (batch, channels, *any) to take the statistics of
         """
         mean, variance = self.mean, self.variance
         if self.training:
-            values = sample(self.gathered is not None).transpose(0, 1).flatten(1)
+            values = sample().transpose(0, 1).flatten(1)
             variance, mean = torch.var_mean(values, dim=1, correction=0)
             if self.gathered is not None:
-                self.gathered.append((mean, variance))
+                self.gathered.append((values.shape[1], mean, variance))
         scale = self.weight * (variance + _EPSILON).rsqrt()
         return scale, self.bias - mean * scale
+
+    def gather(self) -> None:
+        """Keep the statistics of every batch from now on."""
+        self.train()
+        self.gathered = []
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Take the statistics of all batches gathered, as of one, as the fixed ones."""
+        assert self.gathered is not None
+        numbers, means, variances = zip(*self.gathered, strict=True)
+        share = torch.tensor(numbers).to(self.mean)[:, None] / sum(numbers)
+        mean, within = torch.stack(means), torch.stack(variances)
+        self.mean.copy_((share * mean).sum(0))
+        self.variance.copy_((share * (within + (mean - self.mean).square())).sum(0))
+        self.gathered = None
 
 
 def _normalised(network: nn.Module) -> Iterator[Convolution | Head]:
@@ -74,23 +90,30 @@ def fold(network: nn.Module) -> None:
             layer.norm = None
 
 
-def _no_sample(everything: bool) -> Tensor:
+def _no_sample() -> Tensor:
     raise AssertionError("in evaluation mode the statistics are fixed")
 
 
 @torch.no_grad()
-def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Set the fixed statistics to their averages over the batches, and put the network into evaluation mode."""
-    norms = [module for module in network.modules() if isinstance(module, Normalisation)]
-    for norm in norms:
-        norm.gathered = []
-    network.train()
-    for images in batches:
-        network(images)
-    for norm in norms:
-        assert norm.gathered is not None
-        means, variances = zip(*norm.gathered, strict=True)
-        norm.mean.copy_(torch.stack(means).mean(0))
-        norm.variance.copy_(torch.stack(variances).mean(0))
-        norm.gathered = None
+def recalibrate(network: nn.Module, batches: Callable[[], Iterable[Tensor]]) -> None:
+    """Fix the statistics to those of all batches, and put the network into evaluation mode.
+
+    The head's come last, from features as the fixed norms of the convolutions give them: its weights amplify small
+    differences of the pooled features, so that those of features normalised batch by batch shift the count (by up to
+    0.9 in one measured case).
+
+    Parameters
+    ----------
+    batches : () -> images (batch, channels, *spatial), called twice
+    """
+    layers = list(_normalised(network))
+    for kind in (Convolution, Head):
+        norms = [layer.norm for layer in layers if isinstance(layer, kind) and isinstance(layer.norm, Normalisation)]
+        network.eval()
+        for norm in norms:
+            norm.gather()
+        for images in batches():
+            network(images)
+        for norm in norms:
+            norm.settle()
     network.eval()

@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
+from weakspot.devices import use_cpu
 from weakspot.errors import InputError
 from weakspot.studies.units import Outcome, Place, Unit, carry_out, key
 from weakspot.training.interrupt import Interrupted, caught_signals
@@ -24,7 +23,7 @@ Look = Callable[[list[Outcome]], None]
 
 def run_here(units: Sequence[Unit], place: Place, look: Look, threads: int) -> list[Outcome]:
     """Run units one after the other in this process; ``look`` is given the outcomes so far after each."""
-    torch.set_num_threads(threads)
+    use_cpu(threads)
     outcomes: dict[str, Outcome] = {}
     for unit in units:
         needed = [outcomes[name] for name in unit.needs if name in outcomes]
@@ -68,7 +67,7 @@ def run_on(client: "Client", units: Sequence[Unit], place: Place, look: Look, th
 
 
 def _on_worker(unit: Unit, place: Place, needed: list[Outcome], threads: int) -> Outcome:
-    torch.set_num_threads(threads)
+    use_cpu(threads)
     return carry_out(unit, place, needed)
 
 

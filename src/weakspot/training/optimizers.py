@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import nn
 
+from weakspot.training.muon import Muon
 from weakspot.training.recipes import Recipe
 
 OPTIMIZERS: dict[str, Callable[[Iterable[nn.Parameter], Recipe], torch.optim.Optimizer]] = {
@@ -13,9 +14,7 @@ OPTIMIZERS: dict[str, Callable[[Iterable[nn.Parameter], Recipe], torch.optim.Opt
     "adadelta": lambda parameters, recipe: torch.optim.Adadelta(
         parameters, lr=recipe.learning_rate, rho=0.95, eps=1e-7, weight_decay=recipe.weight_decay
     ),
-    "adamw": lambda parameters, recipe: torch.optim.AdamW(
-        parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-    ),
+    "muon": lambda parameters, recipe: Muon(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay),
 }
 
 _FIRST = 1 / 25  # of the highest learning rate, at the first step of a cycle

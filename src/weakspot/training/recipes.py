@@ -23,6 +23,8 @@ class Recipe:
         from one that gives each of these things the same share, for which the bias then makes up. The bias of the
         paper's networks starts at zero and has reason to stay there; with batch norm it has none, and the map loses
         its contrast.
+    flips_only : the last part of the steps, 0-1, in which images are flipped but not moved
+        Moving blurs them by the resampling, and a network should end on images as it will meet them.
     batch_size : images a step
     steps : the length of the training; or
     patience : stop this many epochs after the best validation loss
@@ -37,6 +39,7 @@ class Recipe:
     initial: str
     batch_norm: bool
     zero_bias: bool
+    flips_only: float
     batch_size: int
     steps: int | None
     patience: int | None
@@ -54,13 +57,14 @@ RECIPES = {
         initial="gaussian",
         batch_norm=False,
         zero_bias=False,
+        flips_only=0.0,
         batch_size=64,
         steps=None,
         patience=100,
         validate_every=1,
     ),
     "fast": Recipe(
-        optimizer="adamw",
+        optimizer="muon",
         learning_rate=1e-2,
         weight_decay=1e-2,
         one_cycle=True,
@@ -68,6 +72,7 @@ RECIPES = {
         initial="he",
         batch_norm=True,
         zero_bias=True,
+        flips_only=0.25,
         batch_size=16,
         steps=2000,
         patience=None,
