@@ -61,6 +61,15 @@ class Options:
     format: Annotated[Format, typer.Option(help="How tables are printed.")] = Format.text
     json: Annotated[Path | None, typer.Option(help="Write all figures here, as fractions.")] = None
 
+    def __post_init__(self) -> None:
+        for path in self.outputs():
+            if path is not None and not path.parent.is_dir():
+                raise InputError(f"{path}: there is no folder {path.parent}; make it first, or name another")
+
+    def outputs(self) -> tuple[Path | None, ...]:
+        """Return the files to write."""
+        return (self.json,)
+
     def conventions(self) -> "Conventions":
         """Return the conventions that the options ask for; an `InputError` unless one reach is."""
         from weakspot.evaluation import Conventions
@@ -129,6 +138,10 @@ class CurveOptions(Options):
         typer.Option(metavar="FIRST SECOND", help="Two raters' points, drawn as triangles, each against the other."),
     ] = None
     figure: Annotated[Path | None, typer.Option(help="Draw the FROC: FIGURE.svg and FIGURE.png.")] = None
+
+    def outputs(self) -> tuple[Path | None, ...]:
+        """Return the files to write."""
+        return self.json, self.figure
 
     def of_curve(self) -> dict[str, Any]:
         """Return the conventions of a FROC curve and its operating point."""
