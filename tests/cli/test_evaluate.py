@@ -9,6 +9,8 @@ from tests.cli.tables import RADIUS, evaluated, write
 from tests.test_cli import run
 from weakspot.cli import judging
 from weakspot.evaluation.conventions import CHOICES
+from weakspot.report import figures
+from weakspot.report.figures import froc_figure
 
 pytestmark = pytest.mark.usefixtures("scene")
 
@@ -183,14 +185,31 @@ def test_tables_in_every_form():
     assert "75.0 (75.0 - 75.0)" in run(*arguments, "--resamples", 20).stdout
 
 
-def test_the_figure_shows_curve_operating_point_and_raters():
-    write(Path(), "second", "id,y,x\na,10,12\nb,10,10\nc,5,5\n")
+def test_the_figure_shows_curve_operating_point_and_raters(monkeypatch: pytest.MonkeyPatch):
+    write(Path(), "second", "id,y,x\na,10,12\nb,10,10\nb,1,1\nc,5,5\n")
+    drawn = {}
+
+    def watched(curves, max_fp, points, operating):
+        drawn.update(curves=curves, max_fp=max_fp, points=points, operating=operating)
+        return froc_figure(curves, max_fp, points, operating)
+
+    monkeypatch.setattr(figures, "froc_figure", watched)
     found = evaluated(*RADIUS, "--k", 2, "--raters", "truth.csv", "second.csv", "--figure", "froc.svg")
-    drawn = Path("froc.svg").read_text()
-    for label in ("found", "the 2 best of each image", "second against truth", "truth against second"):
-        assert f">{label}<" in drawn
-    assert Path("froc.png").stat().st_size > 1000
+    # The second rater finds 1 of 2 in a, 1 of 1 in b, with 2 false points in 3 images; the truth against him finds all
+    # of a, half of b and none of c, with 1 false point.
+    assert drawn["points"] == [
+        ("second against truth", pytest.approx(2 / 3), pytest.approx(0.75)),
+        ("truth against second", pytest.approx(1 / 3), pytest.approx(0.5)),
+    ]
     assert found["raters"]["first_as_reference"]["sensitivity"] == 0.75
+    (curve,) = drawn["curves"]
+    assert curve.name == "found"
+    assert curve.point == (found["fp_avg"], found["sensitivity"])
+    assert (drawn["max_fp"], drawn["operating"]) == (2, "the 2 best of each image")
+    assert ">truth against second<" in Path("froc.svg").read_text()
+    assert Path("froc.png").stat().st_size > 1000
+    evaluated(*RADIUS, "--figure", "all")
+    assert (drawn["curves"][0].point, drawn["operating"]) == (None, "")  # where all are kept, the curve ends
 
 
 def test_the_choices_are_those_of_the_conventions():

@@ -40,7 +40,7 @@ def test_markdown():
 def test_latex():
     assert TABLE.latex().splitlines() == [
         r"\begin{table}",
-        r"\caption{Results of 50 \% of \{a\_b\}. p $\geq$ 0.05}",
+        r"\caption{Results of 50 \% of \{a\_b\}}",
         r"\begin{tabular}{lr}",
         r"\toprule",
         r"method & FAUC (\%) \\",
@@ -49,6 +49,7 @@ def test_latex():
         r"[bold]a|b \& $<$c$>$ & 9.5 \\",
         r"\bottomrule",
         r"\end{tabular}",
+        r"\par\footnotesize p $\geq$ 0.05",
         r"\end{table}",
     ]
 

@@ -60,7 +60,7 @@ class Table:
         return "\n".join(
             [
                 r"\begin{table}",
-                rf"\caption{{{'. '.join(_latex(part) for part in (self.title, self.note) if part)}}}",
+                rf"\caption{{{_latex(self.title)}}}",
                 rf"\begin{{tabular}}{{l{'r' * (len(self.header) - 1)}}}",
                 r"\toprule",
                 line([_latex(name) for name in self.header]),
@@ -68,6 +68,7 @@ class Table:
                 *map(line, self._marked(_latex, r"\textbf{{{}}}")),
                 r"\bottomrule",
                 r"\end{tabular}",
+                *([rf"\par\footnotesize {_latex(self.note)}"] if self.note else []),
                 r"\end{table}",
                 "",
             ]
