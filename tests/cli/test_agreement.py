@@ -34,16 +34,18 @@ def test_reach_and_slices():
     write(Path(), "cohort", "id,spacing_y,spacing_x\na,3,.5\nb,1,1\nc,1,1\n")
     assert result(*ARGUMENTS, "--radius-mm", 1)["first_as_reference"]["sensitivity"] == 0.75
     write(Path(), "cohort", "id,slice,size_i,size_j,size_k\na,1,4,4,4\n")
-    write(Path(), "truth", "id,i,j,k\na,1,2,2\na,3,3,3\n")
+    write(Path(), "truth", "id,i,j,k\na,1,2,2\na,1,0,0\na,3,3,3\n")
     write(Path(), "second", "id,i,j,k\na,1,2,3\na,0,0,0\n")
     found = result(*ARGUMENTS, "--radius-vox", 1, "--slice-axis", "i")
-    assert (found["n_first"], found["n_second"], found["first_as_reference"]["sensitivity"]) == (1, 1, 1)
+    assert (found["n_first"], found["n_second"], found["first_as_reference"]["sensitivity"]) == (2, 1, 0.5)
 
 
 def test_tables_in_every_form():
     arguments = [*ARGUMENTS, "--radius-vox", 4, "--resamples", 0]
     assert "3 images; truth: 3 points, second: 3" in run(*arguments).stdout
-    assert "| sensitivity (%) | 75.0 | 66.7 |" in run(*arguments, "--format", "markdown").stdout
+    markdown = run(*arguments, "--format", "markdown").stdout
+    assert "| 95 % intervals | second against truth | truth against second |" in markdown
+    assert "| sensitivity (%) | 75.0 | 66.7 |" in markdown
     assert r"sensitivity (\%) & 75.0 & 66.7 \\" in run(*arguments, "--format", "latex").stdout
 
 

@@ -46,6 +46,11 @@ def test_tests_and_marks_by_hand():
         # Holm: the two small p-values of three, times 3 and 2, and never falling.
         assert tests[measure]["p_holm"][2] == [pytest.approx(6 / 2**12), pytest.approx(6 / 2**12), None]
         assert tests[measure]["marked"] == [True, True, False]
+    # p-values of 2 / 2^12 = 0.00049 and 3 times that, 0.0015.
+    arguments = ["all=all.csv", "same=same.csv", "none=none.csv", "--truth", "truth.csv", "--cohort", "cohort.csv"]
+    printed = run("compare", *arguments, *RADIUS, "--format", "markdown").stdout
+    assert "| all - none | <0.001 (0.003) | <0.001 (0.001) | <0.001 (0.001) | <0.001 (0.001) |" in printed
+    assert "| all - same | 1.000 (1.000) | 1.000 (1.000) | 1.000 (1.000) | 1.000 (1.000) |" in printed
     # No resample of the difference is as far from it as it is from 0; between equal methods all are.
     assert tests["fauc"]["p"][0] == [None, 1, pytest.approx(1 / 1001)]
 
