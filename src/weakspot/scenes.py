@@ -1,16 +1,106 @@
 """From tables of points to what evaluation takes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
-from weakspot.data.points import Points
+from weakspot.data.cohort import Cohort, read_cohort
+from weakspot.data.geometry import Geometry, geometry_of
+from weakspot.data.points import COLUMNS, Points, PointsTable, number, points_of, read_points
 from weakspot.data.problems import refuse
 from weakspot.data.tables import read_table
 from weakspot.errors import InputError
-from weakspot.evaluation import Detections, Truth, detections_of, truth_of
+from weakspot.evaluation import (
+    Detections,
+    Truth,
+    chosen_slices,
+    detections_in_slices,
+    detections_of,
+    truth_in_slices,
+    truth_of,
+)
+
+SHOWN = 10  # ids named of each table
+
+
+class Scenes(NamedTuple):
+    """Several sets of detections and of objects in the same images."""
+
+    detections: dict[str, Detections]
+    truths: list[Truth]
+
+
+def read_scenes(
+    cohort: Path,
+    truths: Sequence[Path],
+    detections: Mapping[str, Path] | None = None,
+    counts: Mapping[str, Path] | None = None,
+    *,
+    reach: str,
+    split: str | None = None,
+    slice_axis: str | None = None,
+) -> Scenes:
+    """Read the points of the images of a cohort, all tables checked together.
+
+    Parameters
+    ----------
+    cohort
+        Table of the images: ``id``, optional ``subject`` and ``split``, and the geometry of
+        `weakspot.data.geometry.geometry_of`.
+    truths
+        Points tables of the objects, of one or more raters.
+    detections
+        Points tables with scores, by the method's name.
+    counts
+        Tables of predicted counts (``id, count``), by the method's name; not every method needs one.
+    reach
+        As in `weakspot.evaluation.Conventions`: "radius_mm" needs the spacing, "inside" extents.
+    split
+        Only the images of this split.
+    slice_axis
+        Only one slice of each image along this axis: ``i``, ``j``, ``k`` or its number from 0. The slice is the
+        cohort's ``slice``, the middle one where that is empty.
+
+    Raises
+    ------
+    InputError
+        What the tables are refused for; lists the ids of every table that are no images of the cohort.
+    """
+    detections, counts = detections or {}, counts or {}
+    images = read_cohort(cohort, counts=False, images=False)
+    found = {name: read_points(path) for name, path in detections.items()}
+    objects = [read_points(path) for path in truths]
+    predicted = {name: (path, read_table(path, ("id", "count"))) for name, path in counts.items()}
+    ids = {str(table.path): list(table) for table in (*found.values(), *objects)}
+    ids |= {str(path): list(table["id"]) for path, table in predicted.values()}
+    _refuse_unknown(cohort, images.ids, ids)
+    dims = _common_dims([*found.values(), *objects])
+    axis = None if slice_axis is None else _axis(slice_axis, dims)
+
+    known = set(images.ids)
+    with _said_of(cohort):
+        images = images if split is None else images.with_split(split)
+        geometry = geometry_of(images, dims, spacing=reach == "radius_mm", slice_axis=axis)
+    left_out = known - set(images.ids)
+    gathered = [_truth(table.without(left_out), images, geometry, reach) for table in objects]
+    judged = {}
+    for name, table in found.items():
+        count = _counts(*predicted[name], images.ids) if name in predicted else None
+        with _said_of(table.path):
+            points = points_of(table.without(left_out), images.ids, dims)
+            judged[name] = make_detections(points, gathered[0], count)
+    if axis is None or geometry.slices is None or geometry.sizes is None:
+        return Scenes(judged, gathered)
+    slices = chosen_slices(geometry.slices, geometry.sizes[:, axis])
+    return Scenes(
+        {name: detections_in_slices(each, axis, slices) for name, each in judged.items()},
+        [truth_in_slices(each, axis, slices) for each in gathered],
+    )
 
 
 def make_scenes(
@@ -23,36 +113,109 @@ def make_scenes(
     InputError
         The detections have no scores, only some objects have extents, or what the points are refused for.
     """
-    if any(len(found) and found.scores is None for found in detections):
-        raise InputError("the detections have no column 'score': a FROC curve needs one")
-    scores = [np.zeros(0) if found.scores is None else found.scores for found in detections]
-    extents = [objects.coordinates[:0] if objects.extents is None else objects.extents for objects in truth]
-    having = any(map(len, extents))
-    gathered = truth_of([each.coordinates for each in truth], extents=extents if having else None, names=ids)
-    return detections_of([each.coordinates for each in detections], scores, gathered, counts), gathered
+    gathered = make_truth(truth, ids)
+    return make_detections(detections, gathered, counts), gathered
 
 
-def read_counts(path: Path, ids: Sequence[str]) -> list[float]:
-    """Read a table of predicted counts (``id, count``), one for each of ``ids``; other rows are left out.
+def make_truth(
+    points: Sequence[Points],
+    ids: Sequence[str],
+    subjects: Sequence[str] | None = None,
+    geometry: Geometry | None = None,
+) -> Truth:
+    """Put the objects of all images together; without any object, every one of them has extents.
 
     Raises
     ------
     InputError
-        Lists the ids that have no row, several, or a count that is no finite number.
+        Only some objects have extents, or what the points are refused for.
     """
-    table = read_table(path, ("id", "count"))
+    extents = [objects.coordinates[:0] if objects.extents is None else objects.extents for objects in points]
+    having = any(map(len, extents)) or not any(map(len, points))
+    return truth_of(
+        [each.coordinates for each in points],
+        extents=extents if having else None,
+        spacing_mm=None if geometry is None else geometry.spacing_mm,
+        shapes=None if geometry is None else geometry.sizes,
+        subjects=subjects,
+        names=ids,
+    )
+
+
+def make_detections(points: Sequence[Points], truth: Truth, counts: ArrayLike | None = None) -> Detections:
+    """Put the detections of all images together, with predicted counts if there are any.
+
+    Raises
+    ------
+    InputError
+        The detections have no scores, or what the points are refused for.
+    """
+    if any(len(found) and found.scores is None for found in points):
+        raise InputError("the detections have no column 'score': a FROC curve needs one")
+    scores = [np.zeros(0) if found.scores is None else found.scores for found in points]
+    return detections_of([each.coordinates for each in points], scores, truth, counts)
+
+
+def _truth(table: PointsTable, images: Cohort, geometry: Geometry, reach: str) -> Truth:
+    with _said_of(table.path):
+        if reach == "inside" and table and table.none.extents is None:
+            columns = " and ".join(COLUMNS[table.dims]["extents"])
+            raise InputError(f"no columns {columns} for a hit to be inside of: add them, or choose a radius")
+        return make_truth(points_of(table, images.ids, table.dims), images.ids, images.subjects, geometry)
+
+
+def _counts(path: Path, table: pd.DataFrame, ids: Sequence[str]) -> list[float]:
+    """Return the count of each of ``ids``, or list those that have no row, several, or no finite number."""
     rows: dict[str, list[str]] = {}
     for identifier, text in zip(table["id"], table["count"], strict=True):
         rows.setdefault(identifier, []).append(text)
-    values, problems = [], []
-    for identifier in ids:
-        texts = rows.get(identifier, [])
-        try:
-            (text,) = texts
-            values.append(float(text))
-            if not np.isfinite(values[-1]):
-                raise ValueError
-        except ValueError:
-            problems.append(f"id {identifier}: {f'count {texts[0]!r}' if len(texts) == 1 else f'{len(texts)} rows'}")
-    refuse(f"{path}: expected one finite count for each image of the cohort", problems)
+    texts = [rows.get(identifier, []) for identifier in ids]
+    values = [number(cells[0]) if len(cells) == 1 else np.nan for cells in texts]
+    refuse(
+        f"{path}: expected one finite count for each image of the cohort",
+        [
+            f"id {identifier}: {f'count {cells[0]!r}' if len(cells) == 1 else f'{len(cells)} rows'}"
+            for identifier, cells, value in zip(ids, texts, values, strict=True)
+            if not np.isfinite(value)
+        ],
+    )
     return values
+
+
+def _refuse_unknown(cohort: Path, known: Sequence[str], tables: Mapping[str, Sequence[str]]) -> None:
+    unknown = {path: sorted(set(ids) - set(known)) for path, ids in tables.items()}
+    refuse(
+        f"ids that are not in {cohort} (it has such as {', '.join(known[:3])}); add them, or leave their rows out",
+        [
+            f"{path}: {', '.join(ids[:SHOWN])}" + (f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else "")
+            for path, ids in unknown.items()
+            if ids
+        ],
+    )
+
+
+def _common_dims(tables: Sequence[PointsTable]) -> int:
+    first = tables[0]
+    for table in tables:
+        if table.dims != first.dims:
+            raise InputError(f"{first.path} is in {first.dims}D, {table.path} in {table.dims}D: expected the same")
+    return first.dims
+
+
+def _axis(text: str, dims: int) -> int:
+    axes = COLUMNS[dims]["coordinates"]
+    if dims != 3:
+        raise InputError(f"a slice along the axis {text}: that takes volumes, and the points are in {dims}D")
+    named = {**{axis: place for place, axis in enumerate(axes)}, **{str(place): place for place in range(dims)}}
+    if text not in named:
+        raise InputError(f"slice axis {text!r}: expected {', '.join(axes)} or its number, 0 to {dims - 1}")
+    return named[text]
+
+
+@contextmanager
+def _said_of(path: Path) -> Iterator[None]:
+    """Put the file's name before what is wrong with it."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error

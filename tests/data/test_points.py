@@ -53,6 +53,17 @@ def test_the_columns_written(tmp_path):
         write_points(path, {"a": Points(np.ones((1, 2))), "b": Points(np.ones((1, 2)), np.ones(1))}, dims=2)
 
 
+def test_a_table_without_rows_has_its_columns_dimensions(tmp_path):
+    for header, dims, parts in (("id,y,x", 2, []), ("id,i,j,k,score", 3, ["scores"])):
+        points = read_points(table(tmp_path, f"{header}\n"))
+        assert points == {}
+        assert (points.dims, len(points.none)) == (dims, 0)
+        assert [part for part in ("scores", "extents") if getattr(points.none, part) is not None] == parts
+    scored = read_points(table(tmp_path, "id,y,x,score\na,1,2,.5\nb,1,2,.5\n"))
+    assert list(scored.without({"a"})) == ["b"]
+    assert points_of(scored.without({"a", "b"}), ["a"], 2)[0].scores.shape == (0,)
+
+
 @settings(max_examples=40)
 @given(st.data(), st.sampled_from([2, 3]), st.booleans(), st.booleans())
 def test_round_trip_is_bit_for_bit(tmp_path_factory, data, dims, scored, boxed):

@@ -5,6 +5,8 @@ import sys
 import typer
 
 import weakspot
+from weakspot.cli.agreement import agreement
+from weakspot.cli.compare import compare
 from weakspot.cli.demo import demo
 from weakspot.cli.evaluate import evaluate
 from weakspot.cli.predict import predict
@@ -37,7 +39,7 @@ def _common(
     pass
 
 
-for command in (demo, train, predict, evaluate):
+for command in (demo, train, predict, evaluate, compare, agreement):
     app.command()(command)
 
 

@@ -12,7 +12,7 @@ from weakspot.data.problems import file_problem
 SPLITS = ("train", "val", "test")
 LARGEST_COUNT = 2**24  # up to here float32, the networks' type, holds every integer
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
-_MISSING = {"", "nan", "na", "n/a", "none", "null"}
+MISSING = {"", "nan", "na", "n/a", "none", "null"}
 
 
 def cohort_problems(table: pd.DataFrame, folder: Path, counts: bool) -> list[str]:
@@ -68,7 +68,7 @@ def parse_count(text: str) -> int | str:
     >>> parse_count("3.0"), parse_count("2.5")
     (3, "the count '2.5' is not whole")
     """
-    if text.lower() in _MISSING:
+    if text.lower() in MISSING:
         return "the count is missing"
     if not _NUMBER.fullmatch(text):
         return f"the count {text!r} is not a number"

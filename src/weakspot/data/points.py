@@ -1,7 +1,7 @@
 """Points of images: truth and detections, and the tables that hold them."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +60,31 @@ class Points:
         return len(self.coordinates)
 
 
-def read_points(path: str | Path) -> dict[str, Points]:
+class PointsTable(dict[str, Points]):
+    """The points of a table by their image's id, with what a table tells even without a row.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+    none : Points
+        No point, with the dimensions and the columns of the table: what an image without rows has.
+    """
+
+    def __init__(self, points: Mapping[str, Points], path: Path, none: Points) -> None:
+        super().__init__(points)
+        self.path, self.none = path, none
+
+    @property
+    def dims(self) -> int:
+        """2 or 3, by the columns."""
+        return int(self.none.coordinates.shape[1])
+
+    def without(self, ids: Collection[str]) -> "PointsTable":
+        """Return the table without the points of these images."""
+        return PointsTable({key: each for key, each in self.items() if key not in ids}, self.path, self.none)
+
+
+def read_points(path: str | Path) -> PointsTable:
     """Read a table of points: ``id``, then ``y, x`` (2D) or ``i, j, k`` (3D), as voxel indices.
 
     Optional: ``score``; ``height, width`` in 2D or ``extent_i, extent_j, extent_k`` in 3D; ``x_mm, y_mm,
@@ -68,8 +92,8 @@ def read_points(path: str | Path) -> dict[str, Points]:
 
     Returns
     -------
-    dict
-        The points of each id, in the order of the rows.
+    PointsTable
+        A dict: the points of each id, in the order of the rows. A header without rows is a table without points.
 
     Raises
     ------
@@ -83,7 +107,7 @@ def read_points(path: str | Path) -> dict[str, Points]:
     found = [[] if identifier else ["the id is missing"] for identifier in ids]
     arrays: dict[str, FloatArray] = {}
     for part, columns in parts.items():
-        arrays[part] = np.array([[_number(text) for text in table[column]] for column in columns]).T
+        arrays[part] = np.array([[number(text) for text in table[column]] for column in columns], float).T
         wrong = ~np.isfinite(arrays[part]) | ((arrays[part] <= 0) & (part == "extents"))
         for place, axis in np.argwhere(wrong):
             text = table[columns[axis]].iat[place]
@@ -98,7 +122,11 @@ def read_points(path: str | Path) -> dict[str, Points]:
         places.setdefault(identifier, []).append(place)
     if "scores" in arrays:
         arrays["scores"] = arrays["scores"][:, 0]
-    return {name: Points(**{part: array[own] for part, array in arrays.items()}) for name, own in places.items()}
+
+    def at(rows: list[int]) -> Points:
+        return Points(**{part: array[rows] for part, array in arrays.items()})
+
+    return PointsTable({name: at(own) for name, own in places.items()}, Path(path), at([]))
 
 
 def write_points(path: str | Path, points: Mapping[str, Points], dims: int) -> None:
@@ -169,7 +197,8 @@ def points_of(
             if count > 0 and identifier not in points
         ]
     refuse("points and cohort do not fit together", problems)
-    alike = next(iter(points.values()), Points(np.zeros((0, dims))))
+    empty = points.none if isinstance(points, PointsTable) else Points(np.zeros((0, dims)))
+    alike = next(iter(points.values()), empty)
     none = Points(
         np.zeros((0, dims)),
         *(None if part is None else part[:0] for part in (alike.scores, alike.extents, alike.world_mm)),
@@ -188,7 +217,8 @@ def _parts(path: str | Path, header: Sequence[str]) -> dict[str, tuple[str, ...]
     return parts
 
 
-def _number(text: str) -> float:
+def number(text: str) -> float:
+    """Return the number that a cell holds; NaN if it holds none."""
     try:
         return float(text)
     except ValueError:

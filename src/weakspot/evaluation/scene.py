@@ -211,19 +211,21 @@ def _check_points(what: str, points: FloatArray, image: IntArray, truth: Truth) 
     _refuse(f"{what}: coordinates that are NaN or infinite", image[~np.isfinite(points).all(1)], truth)
     order = np.lexsort((*points.T, image))
     twice = (np.diff(points[order], axis=0) == 0).all(1) & (np.diff(image[order]) == 0)
-    _refuse(f"{what}: a point given twice", image[order][1:][twice], truth)
+    _refuse(f"{what}: a point given twice", image[order][1:][twice], truth, "expected each point once")
     if truth.shapes is not None and len(points):
         if points.shape[1] != truth.shapes.shape[1]:
             raise InputError(f"{what}: points in {points.shape[1]}D in images of {truth.shapes.shape[1]}D")
         outside = ((points < -0.5) | (points > truth.shapes[image] - 0.5)).any(1)
-        _refuse(f"{what}: points outside their image", image[outside], truth)
+        expected = "expected indices of voxels, from 0 to its size - 1, the axes in the order of the sizes"
+        _refuse(f"{what}: points outside their image", image[outside], truth, expected)
 
 
-def _refuse(problem: str, images: NDArray[Any], truth: Truth) -> None:
+def _refuse(problem: str, images: NDArray[Any], truth: Truth, expected: str = "") -> None:
     """Raise if any image is chosen, by its index or by a boolean for each."""
     chosen = np.unique(np.flatnonzero(images) if images.dtype == bool else images)
     if len(chosen):
-        raise InputError(f"{problem} in {_listed([truth.names[i] for i in chosen])}")
+        where = _listed([truth.names[i] for i in chosen])
+        raise InputError(f"{problem} in {where}" + (f": {expected}" if expected else ""))
 
 
 def _listed(names: Sequence[str]) -> str:

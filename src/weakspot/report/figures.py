@@ -1,5 +1,6 @@
 """Figures, drawn without a display and written as SVG and PNG."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +26,9 @@ _STYLE: Any = {
 }
 # Okabe and Ito (2008), which colour-blind readers tell apart.
 _HIT, _MISS, _FALSE = "#56B4E9", "#E69F00", "#D55E00"
+_CURVES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _DPI = 150
+_DASHES = ("-", "--", "-.", ":")  # curves can be told apart in print, too
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,38 +103,63 @@ class Curve:
         Average number of false positives an image, and sensitivity (0-1).
     band : (3, m) or None
         False positives an image, and the lower and upper end of the sensitivity there.
+    point : (fp, sensitivity) or None
+        An operating point, drawn in the curve's colour.
     """
 
     name: str
     fp: NDArray[np.float64]
     sensitivity: NDArray[np.float64]
     band: NDArray[np.float64] | None = None
+    point: tuple[float, float] | None = None
 
 
-def froc_figure(curves: Sequence[Curve], max_fp: float, points: Sequence[tuple[str, float, float]] = ()) -> Figure:
-    """Draw FROC curves from 0 to ``max_fp``, flat beyond their ends, and named points (fp, sensitivity)."""
+def froc_figure(
+    curves: Sequence[Curve], max_fp: float, points: Sequence[tuple[str, float, float]] = (), operating: str = ""
+) -> Figure:
+    """Draw FROC curves from 0 to ``max_fp`` or the last point, flat beyond their ends, as in the paper's Fig. 7.
+
+    Parameters
+    ----------
+    points : named (fp, sensitivity), such as those of raters, drawn as triangles
+    operating : what the curves' operating points are, for the legend
+    """
+    last = max([max_fp, *(1.05 * fp for _, fp, _ in points)])
     with rc_context(_STYLE):
-        figure = Figure(figsize=(4.2, 3.6), layout="constrained")
+        entries = len(curves) + len(points) + bool(operating)
+        figure = Figure(figsize=(4.6, 3.7 + 0.2 * ((entries + 1) // 2)), layout="constrained")
         axis = figure.subplots()
-        for curve in curves:
+        axis.set_prop_cycle(color=_CURVES)
+        for curve, dashes in zip(curves, itertools.cycle(_DASHES)):
             fp, sensitivity = (
-                np.append(curve.fp, max(max_fp, curve.fp[-1])),
+                np.append(curve.fp, max(last, curve.fp[-1])),
                 np.append(curve.sensitivity, curve.sensitivity[-1]),
             )
-            (line,) = axis.plot(fp, sensitivity, label=curve.name, linewidth=1.5)
+            (line,) = axis.plot(fp, sensitivity, label=_plain(curve.name), linewidth=1.5, linestyle=dashes)
             if curve.band is not None:
-                axis.fill_between(*curve.band, color=line.get_color(), alpha=0.2, linewidth=0)
-        for name, fp_avg, sensitivity_avg in points:
-            axis.plot(fp_avg, sensitivity_avg, "^", color="black", markersize=7, label=name, linestyle="none")
+                axis.fill_between(*curve.band, color=line.get_color(), alpha=0.15, linewidth=0)
+            if curve.point is not None:
+                axis.plot(*curve.point, "o", color=line.get_color(), markeredgecolor="black", markersize=6, zorder=3)
+        if operating:
+            label = _plain(operating)
+            axis.plot([], [], "o", color="white", markeredgecolor="black", markersize=6, label=label)
+        for (name, *place), marker in zip(points, itertools.cycle("^v")):
+            axis.plot(*place, marker, color="black", markersize=7, label=_plain(name), linestyle="none", clip_on=False)
         axis.set(
-            xlim=(0, max_fp),
+            xlim=(0, last),
             ylim=(0, 1.01),
             xlabel="Average number of false positives per image",
             ylabel="Sensitivity",
         )
         axis.grid(alpha=0.25)
-        axis.legend(loc="lower right", frameon=False)
+        # Wherever it stood among the axes, there could be a curve.
+        figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure
+
+
+def _plain(label: str) -> str:
+    """Return a label that is drawn as it stands: a dollar begins no formula."""
+    return label.replace("$", r"\$")
 
 
 def save(figure: Figure, stem: Path) -> list[Path]:

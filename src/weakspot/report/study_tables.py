@@ -1,78 +1,11 @@
-"""Tables of a study in the paper's form, each cell of ours above the published one: text, Markdown and LaTeX."""
+"""Tables of a study in the paper's form, each cell of ours above the published one."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
-from weakspot.report.tables import text_table
+from weakspot.report.tables import Table
 
 NOT_RUN = "not run"
-
-
-@dataclass(frozen=True)
-class StudyTable:
-    """A laid-out table.
-
-    Attributes
-    ----------
-    title : such as "Table A.5"
-    header : one name a column
-    rows : text, as many as in the header each
-    bold : (row, column) of the best cells
-    """
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    bold: frozenset[tuple[int, int]] = frozenset()
-
-    def text(self) -> str:
-        """Return it for a terminal."""
-        return f"{self.title}\n\n{text_table(self.header, self.rows)}\n"
-
-    def markdown(self) -> str:
-        """Return it as Markdown."""
-        rows = [
-            [f"**{cell}**" if (place, column) in self.bold else cell for column, cell in enumerate(row)]
-            for place, row in enumerate(self.rows)
-        ]
-        lines = [self.header, [":---", *("---:" for _ in self.header[1:])], *rows]
-        return f"**{self.title}**\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
-
-    def latex(self) -> str:
-        """Return it as a LaTeX table, which needs the package booktabs."""
-
-        def line(cells: Sequence[str]) -> str:
-            return " & ".join(cells) + r" \\"
-
-        rows = [
-            [
-                rf"\textbf{{{_latex(cell)}}}" if (place, column) in self.bold else _latex(cell)
-                for column, cell in enumerate(row)
-            ]
-            for place, row in enumerate(self.rows)
-        ]
-        return "\n".join(
-            [
-                r"\begin{table}",
-                rf"\caption{{{_latex(self.title)}}}",
-                rf"\begin{{tabular}}{{l{'r' * (len(self.header) - 1)}}}",
-                r"\toprule",
-                line([_latex(name) for name in self.header]),
-                r"\midrule",
-                *map(line, rows),
-                r"\bottomrule",
-                r"\end{tabular}",
-                r"\end{table}",
-                "",
-            ]
-        )
-
-
-def _latex(text: str) -> str:
-    for character in "%&_#":
-        text = text.replace(character, f"\\{character}")
-    return text.replace("±", r"$\pm$")
 
 
 def beside(
@@ -82,7 +15,7 @@ def beside(
     names: Mapping[str, str],
     same_rows: Mapping[str, Any],
     higher_is_better: bool,
-) -> StudyTable:
+) -> Table:
     """Lay out two tables of `weakspot.studies.published.published` form in one: of each row, ours, then the paper's.
 
     Parameters
@@ -110,7 +43,7 @@ def beside(
         rows.append((label, whose, *(_average(average.get(method), decimals) for method in names)))
     run = [sum(method in row for row in ours["values"].values()) for method in names]
     rows.append(("", "rows run", *map(str, run)))
-    return StudyTable(title, ("", "", *names.values()), tuple(rows), frozenset(bold))
+    return Table(title, ("", "", *names.values()), tuple(rows), frozenset(bold))
 
 
 def _cell(cell: Mapping[str, Any] | None, decimals: int) -> str:

@@ -13,7 +13,8 @@ from PIL import Image
 from weakspot.errors import InputError
 from weakspot.files import write_atomically, write_text
 from weakspot.report.figures import save
-from weakspot.report.study_tables import StudyTable, beside
+from weakspot.report.study_tables import beside
+from weakspot.report.tables import Table
 from weakspot.studies.claims import CLAIMS, NAMES, column
 from weakspot.studies.mnist import ALL, CELLS, COMPARED, OBJECTIVES, VARIANTS, group_of, objective_of
 from weakspot.studies.mnist_figures import figures
@@ -41,7 +42,7 @@ def write_report(place: Place, page: Path) -> str:
     ours, paper = tables(results), published()
     write_text(place.out / "summary.json", json.dumps(ours, indent=1) + "\n")
     laid_out = study_tables(ours, paper)
-    for ending, form in (("md", StudyTable.markdown), ("txt", StudyTable.text), ("tex", StudyTable.latex)):
+    for ending, form in (("md", Table.markdown), ("txt", Table.text), ("tex", Table.latex)):
         write_text(place.out / f"tables.{ending}", "\n".join(map(form, laid_out)))
     folder = place.out / "figures"
     folder.mkdir(exist_ok=True)
@@ -62,7 +63,7 @@ def _small(path: Path) -> Path:
     return path
 
 
-def study_tables(ours: Mapping[str, Any], paper: Mapping[str, Any]) -> list[StudyTable]:
+def study_tables(ours: Mapping[str, Any], paper: Mapping[str, Any]) -> list[Table]:
     """Return the twelve tables, ours beside the published ones."""
     laid_out = []
     for key, table in ours.items():
@@ -85,7 +86,7 @@ def _page(
     ours: Mapping[str, Any],
     paper: Mapping[str, Any],
     drawn: list[tuple[str, str, str]],
-    laid_out: list[StudyTable],
+    laid_out: list[Table],
 ) -> str:
     notes = place.out / "notes.md"
     parts = [
@@ -180,7 +181,7 @@ def _standing(ours: Mapping[str, Any], paper: Mapping[str, Any]) -> list[str]:
     header = ("FAUC (%)", "digits", "ours", "paper, same digits", "above", "alike", "below")
     title = "Mean over the digits run; for how many of them our interval is above the paper's, or meets it"
     return [
-        StudyTable(title, header, tuple(rows)).markdown(),
+        Table(title, header, tuple(rows)).markdown(),
         "Ranking by mean FAUC, over the digits that each method was run on:",
         "\n".join(ranked),
     ]
@@ -244,4 +245,4 @@ def _readings(results: Results, paper: Mapping[str, Any]) -> str:
             f" Beyond the paper: candidates scored by their mass instead of their height reach a mean FAUC of "
             f"{mass:.1f} instead of {height:.1f} ({len(masses)} cells, regression)."
         )
-    return f"{StudyTable(title, header, rows, frozenset(bold)).markdown()}\n{text}"
+    return f"{Table(title, header, rows, frozenset(bold)).markdown()}\n{text}"

@@ -1,0 +1,5 @@
+"""The scene that can be judged by hand, for every command."""
+
+from tests.cli.tables import scene
+
+__all__ = ["scene"]

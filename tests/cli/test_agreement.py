@@ -1,0 +1,57 @@
+"""``weakspot agreement`` on scenes judged by hand."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.tables import result, write
+from tests.test_cli import run
+
+ARGUMENTS = ["agreement", "truth.csv", "second.csv", "--cohort", "cohort.csv"]
+
+
+@pytest.fixture(autouse=True)
+def second(scene: Path) -> None:
+    """Add a second rater, who lacks one point of a, and has one in c."""
+    write(scene, "second", "id,y,x\na,10,12\nb,10,10\nc,5,5\n")
+
+
+def test_every_figure_by_hand():
+    found = result(*ARGUMENTS, "--radius-vox", 4)
+    first, other = found["first_as_reference"], found["second_as_reference"]
+    assert (first["sensitivity"], first["fp_avg"]) == pytest.approx(((1 / 2 + 1) / 2, 1 / 3))
+    assert (other["sensitivity"], other["fp_avg"]) == pytest.approx(((1 + 1 + 0) / 3, 1 / 3))
+    # Any object: yes, yes, no against yes, yes, yes: two of three agree, and so they would by chance.
+    assert found["kappa"] == pytest.approx(0)
+    # Counts 2, 1, 0 against 1, 1, 1: as much spread within images as between them.
+    assert found["icc"] == pytest.approx(0)
+    assert (found["n_images"], found["n_first"], found["n_second"]) == (3, 3, 3)
+    assert found["conventions"]["operating_point"] == "all"
+
+
+def test_reach_and_slices():
+    assert result(*ARGUMENTS, "--radius-vox", 1)["first_as_reference"]["sensitivity"] == 0.5
+    write(Path(), "cohort", "id,spacing_y,spacing_x\na,3,.5\nb,1,1\nc,1,1\n")
+    assert result(*ARGUMENTS, "--radius-mm", 1)["first_as_reference"]["sensitivity"] == 0.75
+    write(Path(), "cohort", "id,slice,size_i,size_j,size_k\na,1,4,4,4\n")
+    write(Path(), "truth", "id,i,j,k\na,1,2,2\na,1,0,0\na,3,3,3\n")
+    write(Path(), "second", "id,i,j,k\na,1,2,3\na,0,0,0\n")
+    found = result(*ARGUMENTS, "--radius-vox", 1, "--slice-axis", "i")
+    assert (found["n_first"], found["n_second"], found["first_as_reference"]["sensitivity"]) == (2, 1, 0.5)
+
+
+def test_tables_in_every_form():
+    arguments = [*ARGUMENTS, "--radius-vox", 4, "--resamples", 0]
+    assert "3 images; truth: 3 points, second: 3" in run(*arguments).stdout
+    markdown = run(*arguments, "--format", "markdown").stdout
+    assert "| 95 % intervals | second against truth | truth against second |" in markdown
+    assert "| sensitivity (%) | 75.0 | 66.7 |" in markdown
+    assert r"sensitivity (\%) & 75.0 & 66.7 \\" in run(*arguments, "--format", "latex").stdout
+
+
+def test_tables_of_one_name_go_by_their_paths(scene: Path):
+    for folder in ("one", "two"):
+        (scene / folder).mkdir()
+        write(scene / folder, "points", "id,y,x\na,1,1\n")
+    said = run("agreement", "one/points.csv", "two/points.csv", "--cohort", "cohort.csv", "--radius-vox", 1).stdout
+    assert "two/points.csv against one/points.csv" in said
