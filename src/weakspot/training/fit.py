@@ -5,7 +5,6 @@ import math
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -199,11 +198,11 @@ class _Fit:
         return Progress(state.epoch * self.batches + state.step, self.steps, loss, losses[-1], min(losses))
 
     def _augmented(self, chosen: Indices, step: int) -> Tensor:
-        images, how = self._images(self.train, chosen), self.settings.augmentation
-        if self.steps is not None and step >= (1 - self.recipe.flips_only) * self.steps:
-            how = replace(how, translation_vox=0, rotation_rad=0)
+        images = self._images(self.train, chosen)
+        if self.steps is not None and step >= (1 - self.recipe.unaugmented) * self.steps:
+            return images
         rng = generator(self.settings.seed, "augmentation", step)
-        return augment.apply(images, augment.sample(rng, len(images), images.ndim - 2, how))
+        return augment.apply(images, augment.sample(rng, len(images), images.ndim - 2, self.settings.augmentation))
 
     def _targets_of(self, chosen: Indices) -> Tensor:
         """Return the targets of a batch, under regression with a norm on the pooled features moved to the mean of all.
