@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.networks.plain import plain
 
+from weakspot.devices import use_cpu
 from weakspot.networks import build
 from weakspot.networks.normalisation import attach
 
@@ -46,7 +47,7 @@ def step_of(name: str, kind: str, batch: int) -> Callable[[], None]:
 
 
 def peak_mb(name: str, kind: str, batch: int, threads: int, queue: "multiprocessing.Queue[float]") -> None:
-    torch.set_num_threads(threads)
+    use_cpu(threads)
     step = step_of(name, kind, batch)
     step_of(name, kind, 1)()  # loads the kernels
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far, which would be the parent's
@@ -66,7 +67,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=7)
     given = parser.parse_args()
-    torch.set_num_threads(given.threads)
+    use_cpu(given.threads)
     machine = f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}"
     print(f"{machine}, {given.threads} threads, batch {given.batch}")
     print("| network | step | s | of plain | peak MB | of plain |\n| --- | --- | ---: | ---: | ---: | ---: |")
