@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from torch.nn import functional
 
-from weakspot.data.augment import AugmentSettings, Transforms, apply, apply_to_points, matrices, sample
+from weakspot.data.augment import AugmentSettings, Transforms, apply, apply_to_points, matrices, sample, shifts
 
 SHAPES = [(20, 31), (24, 24), (17, 9), (12, 15, 9), (9, 10, 16), (1, 14, 11)]
 
@@ -155,6 +155,25 @@ def test_an_image_that_is_only_flipped_stays_exact_among_others_that_move():
     images = torch.rand(2, 1, 9, 8, generator=torch.Generator().manual_seed(0))
     transforms = Transforms(np.array([[0.0, 0.0], [1.0, 0.5]]), np.zeros((2, 1)), np.array([[False, True]] * 2))
     assert torch.equal(apply(images, transforms)[0], images[0].flip(2))
+
+
+@pytest.mark.parametrize("shape", [(6, 9), (5, 4, 7), (1, 5, 6)])
+def test_shifts_are_exact_and_equal_the_resampling(shape):
+    transforms = shifts(sample(np.random.default_rng(3), 60, len(shape), AugmentSettings(3.4)))
+    assert {-3, -2, 2, 3} < set(np.unique(transforms.translation_vox)) <= {-3, -2, -1, 0, 1, 2, 3}
+    assert not transforms.rotation_rad.any()
+    assert not transforms.flip.any()
+    images = torch.rand(60, 2, *shape, generator=torch.Generator().manual_seed(0))
+    moved = apply(images, transforms)
+    for image, offset, found in zip(images.numpy(), transforms.translation_vox, moved.numpy(), strict=True):
+        assert np.array_equal(found, ndimage.shift(image, (0, *offset), order=0))
+
+
+def test_flips_come_before_whole_shifts():
+    # 1 2 3, flipped 3 2 1, moved by one voxel 0 3 2 (the other order gives 2 1 0)
+    row = torch.tensor([[[[1.0, 2, 3]]]])
+    how = Transforms(np.array([[0.0, 1.0]]), np.zeros((1, 1)), np.array([[False, True]]))
+    assert apply(row, how).flatten().tolist() == [0, 3, 2]
 
 
 def test_a_translation_by_whole_voxels_shifts_and_fills_with_zeros():

@@ -149,14 +149,16 @@ def test_the_paper_draws_from_the_standard_gaussian_and_stops_by_patience(tmp_pa
     assert [row["epoch"] for row in history] == [1, 2, 3]  # the loss never falls, so 2 epochs after the first
 
 
-def test_images_are_augmented_but_for_the_last_part_of_the_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_last_part_of_the_steps_only_shifts_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     from weakspot.data import augment
 
-    done = []
-    sample = augment.sample
-    monkeypatch.setattr(augment, "sample", lambda *how: done.append(how[1]) or sample(*how))
-    weights(replace(FAST, unaugmented=0.25), tmp_path)  # 9 steps, in 3 epochs: of 6.75 the next whole is 7
-    assert done == [8] * 7
+    exact = []
+    move = augment.apply
+    monkeypatch.setattr(
+        augment, "apply", lambda images, how: exact.append(not how.rotation_rad.any()) or move(images, how)
+    )
+    weights(replace(FAST, shifts_only=0.25), tmp_path)  # 9 steps, in 3 epochs: of 6.75 the next whole is 7
+    assert exact == [False] * 7 + [True] * 2
 
 
 def test_the_mean_count_of_a_batch_that_the_norm_hides_is_no_error(tmp_path: Path):

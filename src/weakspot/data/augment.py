@@ -79,6 +79,12 @@ def sample(rng: np.random.Generator, n: int, dims: int, settings: AugmentSetting
     )
 
 
+def shifts(transforms: Transforms) -> Transforms:
+    """Return the translations alone, to the nearest whole voxels: they move images without resampling them."""
+    still = np.zeros_like(transforms.rotation_rad)
+    return Transforms(np.rint(transforms.translation_vox), still, np.zeros_like(transforms.flip))
+
+
 def matrices(transforms: Transforms, shape: Sequence[int], spacing: Sequence[float] | None = None) -> FloatArray:
     """Return the affine maps (n, dims, dims + 1) that take a voxel's position to where it moves.
 
@@ -108,7 +114,7 @@ def matrices(transforms: Transforms, shape: Sequence[int], spacing: Sequence[flo
 def apply(images: Tensor, transforms: Transforms, spacing: Sequence[float] | None = None) -> Tensor:
     """Move images, in one linear resampling of the batch; what comes from outside is zero.
 
-    Flips without rotation and translation are exact.
+    Flips and translations by whole voxels, without rotation, are exact.
 
     Parameters
     ----------
@@ -124,15 +130,26 @@ def apply(images: Tensor, transforms: Transforms, spacing: Sequence[float] | Non
     Tensor
         New images of the same shape, type and device.
     """
-    resampled = transforms.rotation_rad.any(axis=1) | transforms.translation_vox.any(axis=1)
+    between = transforms.translation_vox != np.rint(transforms.translation_vox)
+    resampled = transforms.rotation_rad.any(axis=1) | between.any(axis=1)
     if resampled.any():
         affine = matrices(transforms, images.shape[2:], spacing)
         moved = functional.grid_sample(images, _sampling_grid(affine, images), align_corners=False)
     else:
-        moved = images.clone()
+        moved = torch.empty_like(images)
     for place in np.flatnonzero(~resampled):
-        moved[place] = images[place].flip([int(axis) + 1 for axis in np.flatnonzero(transforms.flip[place])])
+        flipped = images[place].flip([int(axis) + 1 for axis in np.flatnonzero(transforms.flip[place])])
+        moved[place] = _shifted(flipped, transforms.translation_vox[place].astype(int).tolist())
     return moved
+
+
+def _shifted(image: Tensor, offset: Sequence[int]) -> Tensor:
+    """Return an image (channels, *spatial) moved by whole voxels along each axis."""
+    pads = []  # on both sides of each axis, the last one first; what is negative is cut off
+    for size, by in reversed(list(zip(image.shape[1:], offset, strict=True))):
+        kept = max(-size, min(by, size))
+        pads += [kept, -kept]
+    return functional.pad(image, pads)
 
 
 def apply_to_points(

@@ -199,10 +199,11 @@ class _Fit:
 
     def _augmented(self, chosen: Indices, step: int) -> Tensor:
         images = self._images(self.train, chosen)
-        if self.steps is not None and step >= (1 - self.recipe.unaugmented) * self.steps:
-            return images
         rng = generator(self.settings.seed, "augmentation", step)
-        return augment.apply(images, augment.sample(rng, len(images), images.ndim - 2, self.settings.augmentation))
+        transforms = augment.sample(rng, len(images), images.ndim - 2, self.settings.augmentation)
+        if self.steps is not None and step >= (1 - self.recipe.shifts_only) * self.steps:
+            transforms = augment.shifts(transforms)
+        return augment.apply(images, transforms)
 
     def _targets_of(self, chosen: Indices) -> Tensor:
         """Return the targets of a batch, under regression with a norm on the pooled features moved to the mean of all.

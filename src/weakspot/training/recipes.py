@@ -23,7 +23,7 @@ class Recipe:
         from one that gives each of these things the same share, for which the bias then makes up. The bias of the
         paper's networks starts at zero and has reason to stay there; with batch norm it has none, and the map loses
         its contrast.
-    unaugmented : the last part of the steps, 0-1, in which images are taken as they are
+    shifts_only : the last part of the steps, 0-1, in which images are moved by whole voxels alone
         Flipped and blurred by the resampling, they ask more of a small network than it will ever meet.
     batch_size : images a step
     steps : the length of the training; or
@@ -39,7 +39,7 @@ class Recipe:
     initial: str
     batch_norm: bool
     zero_bias: bool
-    unaugmented: float
+    shifts_only: float
     batch_size: int
     steps: int | None
     patience: int | None
@@ -57,7 +57,7 @@ RECIPES = {
         initial="gaussian",
         batch_norm=False,
         zero_bias=False,
-        unaugmented=0.0,
+        shifts_only=0.0,
         batch_size=64,
         steps=None,
         patience=100,
@@ -72,7 +72,7 @@ RECIPES = {
         initial="he",
         batch_norm=True,
         zero_bias=True,
-        unaugmented=0.4,
+        shifts_only=0.4,
         batch_size=16,
         steps=2000,
         patience=None,
