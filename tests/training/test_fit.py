@@ -149,16 +149,20 @@ def test_the_paper_draws_from_the_standard_gaussian_and_stops_by_patience(tmp_pa
     assert [row["epoch"] for row in history] == [1, 2, 3]  # the loss never falls, so 2 epochs after the first
 
 
-def test_the_last_part_of_the_steps_only_shifts_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_images_are_moved_less_and_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     from weakspot.data import augment
 
-    exact = []
+    done = []
     move = augment.apply
-    monkeypatch.setattr(
-        augment, "apply", lambda images, how: exact.append(not how.rotation_rad.any()) or move(images, how)
-    )
-    weights(replace(FAST, shifts_only=0.25), tmp_path)  # 9 steps, in 3 epochs: of 6.75 the next whole is 7
-    assert exact == [False] * 7 + [True] * 2
+
+    def apply(images, how):
+        done.append((how.flip.any(), how.rotation_rad.any()))
+        return move(images, how)
+
+    monkeypatch.setattr(augment, "apply", apply)
+    # 9 steps, in 3 epochs: 2/9 < 0.3 < 3/9, and 6/9 < 0.75 < 7/9
+    weights(replace(FAST, flipped_until=0.3, resampled_until=0.75), tmp_path)
+    assert done == [(True, True)] * 3 + [(False, True)] * 4 + [(False, False)] * 2
 
 
 def test_the_mean_count_of_a_batch_that_the_norm_hides_is_no_error(tmp_path: Path):

@@ -5,6 +5,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -201,7 +202,10 @@ class _Fit:
         images = self._images(self.train, chosen)
         rng = generator(self.settings.seed, "augmentation", step)
         transforms = augment.sample(rng, len(images), images.ndim - 2, self.settings.augmentation)
-        if self.steps is not None and step >= (1 - self.recipe.shifts_only) * self.steps:
+        done = step / self.steps if self.steps else 0.0
+        if done >= self.recipe.flipped_until:
+            transforms = replace(transforms, flip=np.zeros_like(transforms.flip))
+        if done >= self.recipe.resampled_until:
             transforms = augment.shifts(transforms)
         return augment.apply(images, transforms)
 

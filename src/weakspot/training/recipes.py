@@ -23,8 +23,10 @@ class Recipe:
         from one that gives each of these things the same share, for which the bias then makes up. The bias of the
         paper's networks starts at zero and has reason to stay there; with batch norm it has none, and the map loses
         its contrast.
-    shifts_only : the last part of the steps, 0-1, in which images are moved by whole voxels alone
-        Flipped and blurred by the resampling, they ask more of a small network than it will ever meet.
+    flipped_until : the part of the steps, 0-1, after which images are no longer flipped
+        Mirrored objects ask more of a small network than it will ever meet.
+    resampled_until : the part after which they are moved by whole voxels alone
+        Rotations and other translations blur them.
     batch_size : images a step
     steps : the length of the training; or
     patience : stop this many epochs after the best validation loss
@@ -39,7 +41,8 @@ class Recipe:
     initial: str
     batch_norm: bool
     zero_bias: bool
-    shifts_only: float
+    flipped_until: float
+    resampled_until: float
     batch_size: int
     steps: int | None
     patience: int | None
@@ -57,7 +60,8 @@ RECIPES = {
         initial="gaussian",
         batch_norm=False,
         zero_bias=False,
-        shifts_only=0.0,
+        flipped_until=1.0,
+        resampled_until=1.0,
         batch_size=64,
         steps=None,
         patience=100,
@@ -72,7 +76,8 @@ RECIPES = {
         initial="he",
         batch_norm=True,
         zero_bias=True,
-        shifts_only=0.4,
+        flipped_until=0.4,
+        resampled_until=0.75,
         batch_size=16,
         steps=2000,
         patience=None,
