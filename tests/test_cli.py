@@ -135,6 +135,17 @@ def test_bare_images_and_one_that_is_broken(cohort: Path, trained: Path, tmp_pat
     assert "exists already" in fails("predict", trained, cohort / "000.png", "--out", tmp_path / "out")
 
 
+def test_no_map_is_written_outside_of_the_folder(cohort: Path, trained: Path, tmp_path: Path):
+    table = tmp_path / "cohort.csv"
+    rows = [f"{name},{cohort / '000.png'}" for name in (tmp_path / "absolute", "../../up", "a\\b", "fine")]
+    table.write_text("\n".join(["id,image", *rows]))
+    said = run("predict", trained, table, "--out", tmp_path / "found", "--maps", code=1).stderr
+    assert all(f"id {name}" in said for name in (tmp_path / "absolute", "../../up", "a\\b"))
+    assert "fine" not in said
+    assert sorted(tmp_path.rglob("*")) == [table]
+    run("predict", trained, table, "--out", tmp_path / "found")
+
+
 def test_stopped_by_a_signal_it_resumes_to_the_same_bytes(cohort: Path, tmp_path: Path):
     arguments = ["train", cohort / "cohort.csv", *QUICK, "--steps", "300"]
     run(*arguments, "--out", tmp_path / "whole")

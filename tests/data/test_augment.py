@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from torch.nn import functional
 
-from weakspot.data.augment import AugmentSettings, Transforms, apply, apply_to_points, matrices, sample, shifts
+from weakspot.data.augment import (
+    AugmentSettings,
+    Transforms,
+    apply,
+    apply_to_points,
+    matrices,
+    sample,
+    without_resampling,
+)
 
 SHAPES = [(20, 31), (24, 24), (17, 9), (12, 15, 9), (9, 10, 16), (1, 14, 11)]
 
@@ -158,15 +166,19 @@ def test_an_image_that_is_only_flipped_stays_exact_among_others_that_move():
 
 
 @pytest.mark.parametrize("shape", [(6, 9), (5, 4, 7), (1, 5, 6)])
-def test_shifts_are_exact_and_equal_the_resampling(shape):
-    transforms = shifts(sample(np.random.default_rng(3), 60, len(shape), AugmentSettings(3.4)))
+def test_flips_and_whole_shifts_are_exact(shape):
+    drawn_ones = sample(np.random.default_rng(3), 60, len(shape), AugmentSettings(3.4))
+    transforms = without_resampling(drawn_ones)
     assert {-3, -2, 2, 3} < set(np.unique(transforms.translation_vox)) <= {-3, -2, -1, 0, 1, 2, 3}
     assert not transforms.rotation_rad.any()
-    assert not transforms.flip.any()
+    assert np.array_equal(transforms.flip, drawn_ones.flip)
     images = torch.rand(60, 2, *shape, generator=torch.Generator().manual_seed(0))
     moved = apply(images, transforms)
-    for image, offset, found in zip(images.numpy(), transforms.translation_vox, moved.numpy(), strict=True):
-        assert np.array_equal(found, ndimage.shift(image, (0, *offset), order=0))
+    for image, offset, flip, found in zip(
+        images.numpy(), transforms.translation_vox, transforms.flip, moved.numpy(), strict=True
+    ):
+        flipped = np.flip(image, np.flatnonzero(flip) + 1)
+        assert np.array_equal(found, ndimage.shift(flipped, (0, *offset), order=0))
 
 
 def test_flips_come_before_whole_shifts():

@@ -161,8 +161,11 @@ def test_images_are_moved_less_and_less(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(augment, "apply", apply)
     # 9 steps, in 3 epochs: 2/9 < 0.3 < 3/9, and 6/9 < 0.75 < 7/9
-    weights(replace(FAST, flipped_until=0.3, resampled_until=0.75), tmp_path)
+    weights(replace(FAST, flipped_until=0.3, resampled_until=0.75), tmp_path / "flips")
     assert done == [(True, True)] * 3 + [(False, True)] * 4 + [(False, False)] * 2
+    done.clear()
+    weights(replace(FAST, flipped_until=0.75, resampled_until=0.3), tmp_path / "rotations")
+    assert done == [(True, True)] * 3 + [(True, False)] * 4 + [(False, False)] * 2
 
 
 def test_the_mean_count_of_a_batch_that_the_norm_hides_is_no_error(tmp_path: Path):

@@ -71,6 +71,22 @@ def test_what_was_cut_off_needs_resume_and_the_same_settings(tmp_path: Path):
     assert not out.with_name("run.partial").exists()
 
 
+def test_what_was_cut_off_before_it_was_moved_into_place_is_resumed(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", fail)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "run")
+    assert "result" in json.loads((tmp_path / "run.partial" / "settings.json").read_text())
+    run(tmp_path / "run", resume=True)
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {path.name for path in folder.iterdir()}
+    assert (tmp_path / "run" / "weights.safetensors").read_bytes() == (folder / "weights.safetensors").read_bytes()
+
+
 def test_what_is_no_run_folder_is_refused_with_a_reason(folder: Path, tmp_path: Path):
     with pytest.raises(InputError, match="no run folder"):
         load(tmp_path / "nothing")

@@ -47,6 +47,11 @@ def predict(
     cohort = read_cohort(images[0], counts=False) if is_table else cohort_of_images(images)
     if split is not None:
         cohort = cohort.with_split(split)
+    if maps:
+        refuse(
+            "ids that cannot name a map's file, for a slash or backslash in them; rename them, or leave --maps out",
+            [f"id {name}" for name in cohort.ids if {"/", "\\"} & set(name)],
+        )
     problems: list[str] = []
     done: list[str] = []
 

@@ -6,7 +6,7 @@ coordinates of ``torch.nn.functional.grid_sample``, with ``align_corners=False``
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -79,10 +79,10 @@ def sample(rng: np.random.Generator, n: int, dims: int, settings: AugmentSetting
     )
 
 
-def shifts(transforms: Transforms) -> Transforms:
-    """Return the translations alone, to the nearest whole voxels: they move images without resampling them."""
+def without_resampling(transforms: Transforms) -> Transforms:
+    """Return the flips, and the translations to the nearest whole voxels; they need no resampling."""
     still = np.zeros_like(transforms.rotation_rad)
-    return Transforms(np.rint(transforms.translation_vox), still, np.zeros_like(transforms.flip))
+    return replace(transforms, translation_vox=np.rint(transforms.translation_vox), rotation_rad=still)
 
 
 def matrices(transforms: Transforms, shape: Sequence[int], spacing: Sequence[float] | None = None) -> FloatArray:

@@ -206,7 +206,7 @@ class _Fit:
         if done >= self.recipe.flipped_until:
             transforms = replace(transforms, flip=np.zeros_like(transforms.flip))
         if done >= self.recipe.resampled_until:
-            transforms = augment.shifts(transforms)
+            transforms = augment.without_resampling(transforms)
         return augment.apply(images, transforms)
 
     def _targets_of(self, chosen: Indices) -> Tensor:

@@ -25,8 +25,8 @@ class Recipe:
         its contrast.
     flipped_until : the part of the steps, 0-1, after which images are no longer flipped
         Mirrored objects ask more of a small network than it will ever meet.
-    resampled_until : the part after which they are moved by whole voxels alone
-        Rotations and other translations blur them.
+    resampled_until : the part after which they are no longer rotated, and moved by whole voxels alone
+        Resampling blurs them.
     batch_size : images a step
     steps : the length of the training; or
     patience : stop this many epochs after the best validation loss

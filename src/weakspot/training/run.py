@@ -135,9 +135,10 @@ def train(
             _finish(partial, network.to("cpu"), described, history, torch.device(device))
     except Timeout:
         raise InputError(f"another process is training into {out}: wait for it, or name another folder") from None
-    for name in ("state.safetensors", "state.previous.safetensors", "lock"):
-        (partial / name).unlink(missing_ok=True)
     partial.rename(out)
+    # What could still resume it goes last.
+    for name in ("state.safetensors", "state.previous.safetensors", "lock"):
+        (out / name).unlink(missing_ok=True)
     return Run(network, architecture, settings.objective, tuple(shape), described)
 
 
@@ -175,6 +176,7 @@ def _begin(partial: Path, described: dict[str, Any]) -> None:
     path = partial / _SETTINGS
     if path.exists():
         begun = json.loads(path.read_text(encoding="utf-8"))
+        begun.pop("result", None)  # of one that was cut off after its last step, before it was moved into place
         if changed := sorted(_differences(begun, json.loads(json.dumps(described)))):
             raise InputError(
                 f"{partial} was begun with another {', '.join(changed)}: "
