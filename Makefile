@@ -24,6 +24,10 @@ help:
 	$(PIP) -e '.[test]'
 	@touch $@
 
+.venv/bench: .venv/test
+	$(PIP) -e '.[bench]'
+	@touch $@
+
 .venv/lint: .venv/test
 	$(PIP) -e '.[lint]'
 	@touch $@
@@ -36,7 +40,7 @@ demo: .venv/setup
 test: .venv/test
 	$(BIN)/pytest
 
-test-slow: .venv/test
+test-slow: .venv/bench
 	$(BIN)/pytest -m slow
 
 lint: .venv/lint
@@ -44,7 +48,7 @@ lint: .venv/lint
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-bench: .venv/test
+bench: .venv/bench
 	$(BIN)/python benchmarks/run.py
 
 clean:

@@ -1,6 +1,6 @@
 """How fast detections are evaluated: a Markdown table, with what the issue of each row asks for.
 
-Run ``python benchmarks/evaluation.py``; the row against MONAI needs ``pip install monai``. One core is used.
+Run ``python benchmarks/evaluation.py``; the row against MONAI needs ``pip install -e '.[bench]'``. One core is used.
 """
 
 import os

@@ -18,7 +18,6 @@ from weakspot.errors import InputError
 from weakspot.evaluation import (
     Detections,
     Truth,
-    chosen_slices,
     detections_in_slices,
     detections_of,
     truth_in_slices,
@@ -29,10 +28,11 @@ SHOWN = 10  # ids named of each table
 
 
 class Scenes(NamedTuple):
-    """Several sets of detections and of objects in the same images."""
+    """Several sets of detections and of objects in the same images, and whom these are of where that is known."""
 
     detections: dict[str, Detections]
     truths: list[Truth]
+    subjects: tuple[str, ...] | None
 
 
 def read_scenes(
@@ -63,8 +63,8 @@ def read_scenes(
     split
         Only the images of this split.
     slice_axis
-        Only one slice of each image along this axis: ``i``, ``j``, ``k`` or its number from 0. The slice is the
-        cohort's ``slice``, the middle one where that is empty.
+        Only the points in one slice of each image along this axis, ``i``, ``j``, ``k`` or its number from 0: those
+        whose coordinate rounds to it. The slice is the cohort's ``slice``, the middle one where that is empty.
 
     Raises
     ------
@@ -94,13 +94,12 @@ def read_scenes(
         with _said_of(table.path):
             points = points_of(table.without(left_out), images.ids, dims)
             judged[name] = make_detections(points, gathered[0], count)
-    if axis is None or geometry.slices is None or geometry.sizes is None:
-        return Scenes(judged, gathered)
-    slices = chosen_slices(geometry.slices, geometry.sizes[:, axis])
-    return Scenes(
-        {name: detections_in_slices(each, axis, slices) for name, each in judged.items()},
-        [truth_in_slices(each, axis, slices) for each in gathered],
-    )
+    if axis is not None:
+        assert geometry.slices is not None  # it was asked for the axis
+        slices = geometry.slices
+        judged = {name: detections_in_slices(each, axis, slices) for name, each in judged.items()}
+        gathered = [truth_in_slices(each, axis, slices) for each in gathered]
+    return Scenes(judged, gathered, images.subjects if "subject" in images.table else None)
 
 
 def make_scenes(

@@ -25,7 +25,7 @@ def test_every_figure_by_hand():
     assert found["kappa"] == pytest.approx(0)
     # Counts 2, 1, 0 against 1, 1, 1: as much spread within images as between them.
     assert found["icc"] == pytest.approx(0)
-    assert (found["n_images"], found["n_first"], found["n_second"]) == (3, 3, 3)
+    assert (found["n_images"], found["n_subjects"], found["n_first"], found["n_second"]) == (3, 2, 3, 3)
     assert found["conventions"]["operating_point"] == "all"
 
 
@@ -33,7 +33,7 @@ def test_reach_and_slices():
     assert result(*ARGUMENTS, "--radius-vox", 1)["first_as_reference"]["sensitivity"] == 0.5
     write(Path(), "cohort", "id,spacing_y,spacing_x\na,3,.5\nb,1,1\nc,1,1\n")
     assert result(*ARGUMENTS, "--radius-mm", 1)["first_as_reference"]["sensitivity"] == 0.75
-    write(Path(), "cohort", "id,slice,size_i,size_j,size_k\na,1,4,4,4\n")
+    write(Path(), "cohort", "id,slice,size_i,size_j,size_k\na,1,4,4,4\nb,1,4,4,4\n")
     write(Path(), "truth", "id,i,j,k\na,1,2,2\na,1,0,0\na,3,3,3\n")
     write(Path(), "second", "id,i,j,k\na,1,2,3\na,0,0,0\n")
     found = result(*ARGUMENTS, "--radius-vox", 1, "--slice-axis", "i")
@@ -42,9 +42,11 @@ def test_reach_and_slices():
 
 def test_tables_in_every_form():
     arguments = [*ARGUMENTS, "--radius-vox", 4, "--resamples", 0]
-    assert "3 images; truth: 3 points, second: 3" in run(*arguments).stdout
+    text = run(*arguments).stdout
+    assert "3 images, of 2 subjects; truth: 3 points, second: 3" in text
+    assert "max_fp" not in text
     markdown = run(*arguments, "--format", "markdown").stdout
-    assert "| 95 % intervals | second against truth | truth against second |" in markdown
+    assert "| 95 % interval over subjects | second against truth | truth against second |" in markdown
     assert "| sensitivity (%) | 75.0 | 66.7 |" in markdown
     assert r"sensitivity (\%) & 75.0 & 66.7 \\" in run(*arguments, "--format", "latex").stdout
 

@@ -78,6 +78,29 @@ def test_tables_in_every_form():
     assert "58.3 (" in run(*arguments, "--resamples", 50).stdout
 
 
+@pytest.mark.filterwarnings("default:one subject alone:RuntimeWarning")
+def test_without_a_test_the_best_alone_is_marked():
+    arguments = ["compare", "found=found.csv", "blind=blind.csv", "--truth", "truth.csv", "--cohort", "cohort.csv"]
+    # c, all that there is of the second subject, has no object, and so no sensitivity: of one subject no test.
+    said = "not tested, so that the best alone is marked"
+    assert f"{said}: FAUC 0-2 (%), sensitivity (%); matching" in run(*arguments, *RADIUS, "--resamples", 0).stdout
+    assert f"{said}: sensitivity (%); matching" in run(*arguments, *RADIUS, "--resamples", 50).stdout
+    write(Path(), "cohort", "id,subject\na,s\nb,s\nc,s\n")
+    assert "warning: one subject alone" in run(*arguments, *RADIUS).stderr
+    tests = compared(names="found blind")["tests"]
+    assert tests["fauc"]["marked"] == tests["sensitivity"]["marked"] == [True, False]
+
+
+def test_every_image_of_every_method_in_a_table():
+    for name in ("found", "perfect"):
+        write(Path(), f"counts_{name}", COUNTS)
+    compared("--counts", "found=counts_found.csv", "--k", 1, "--per-image", "images.csv", "--resamples", 0)
+    header, *rows = (line.split(",") for line in Path("images.csv").read_text().splitlines())
+    assert header[:4] == ["method", "id", "subject", "objects"]
+    assert [row[:2] for row in rows] == [[name, each] for name in ("found", "perfect", "blind") for each in "abc"]
+    assert [bool(row[header.index("count_error")]) for row in rows] == [True] * 3 + [False] * 6  # one has counts
+
+
 def test_a_curve_for_each_method_and_the_raters():
     found = compared("--figure", "froc", "--raters", "truth.csv", "perfect.csv", "--resamples", 20)
     drawn = Path("froc.svg").read_text()

@@ -60,6 +60,52 @@ def test_a_curve_by_rank():
     assert curve["sensitivity"] == pytest.approx([0, 0.75, 0.75, 0.75])
 
 
+def test_rates_with_their_thresholds():
+    # From 1/3 to 2/3 false positives an image the score 0.8 is kept at 1/3, then 0.6 at 2/3 (see the curve above).
+    found = evaluated(*RADIUS, "--rates", "0.5, 1,0")
+    assert [(at["fp"], at["threshold"]) for at in found["sensitivity_at"]] == [(0.5, 0.8), (1, 0.5), (0, 0.9)]
+    assert [at["sensitivity"] for at in found["sensitivity_at"]] == pytest.approx([0.25, 0.75, 0.25])
+    assert found["conventions"]["rates"] == [0.5, 1, 0]
+    arguments = ["evaluate", "found.csv", "truth.csv", "--cohort", "cohort.csv", *RADIUS, "--resamples", 0]
+    printed = run(*arguments, "--rates", "0.5", "--format", "markdown").stdout
+    assert "| 0.5 | 25.0 | 0.8 |" in printed
+    assert (
+        "lowest score kept: the one that keeps the most detections at no more false positives than the rate" in printed
+    )
+    by_rank = run(*arguments, "--rates", "0.5", "--format", "markdown", "--selection", "top_k").stdout
+    assert "| 0.5 | 75.0 | 1 |" in by_rank
+    assert "k: the one that keeps the most" in by_rank
+    assert "at given false positives" not in run(*arguments, "--rates", "").stdout
+
+
+def test_a_rate_that_keeps_nothing():
+    write(Path(), "found", "id,y,x,score\nc,5,5,.5\n")
+    arguments = ["evaluate", "found.csv", "truth.csv", "--cohort", "cohort.csv", *RADIUS, "--resamples", 0]
+    printed = run(*arguments, "--rates", "0.1", "--format", "markdown").stdout
+    assert "| 0.1 | 0.0 | nothing kept |" in printed
+
+
+def test_every_image_in_a_table():
+    # By count 1, 1 and 0 are kept: 0.9 in a, a hit of two objects, 0.6 in b, a hit, and nothing in c.
+    evaluated(*RADIUS, "--counts", "counts.csv", "--per-image", "images.csv", "--resamples", 0)
+    header, a, b, c = (line.split(",") for line in Path("images.csv").read_text().splitlines())
+    fields = "objects kept tp fp fn sensitivity precision f1 count_error"
+    assert header == ["id", "subject", *fields.split()]
+    assert a[:-1] == ["a", "s1", "2", "1", "1", "0", "1", "0.5", "1.0", str(2 / 3)]
+    assert b[:-1] == ["b", "s1", "1", "1", "1", "0", "0", "1.0", "1.0", "1.0"]
+    assert c[:-1] == ["c", "s2", "0", "0", "0", "0", "0", "", "", ""]
+    assert [float(row[-1]) for row in (a, b, c)] == pytest.approx([-0.6, -0.4, -0.2])
+    write(Path(), "cohort", "id\nb\nc\na\n")
+    evaluated(*RADIUS, "--per-image", "images.tsv", "--resamples", 0)
+    header, *rows = (line.split("\t") for line in Path("images.tsv").read_text().splitlines())
+    assert header == ["id", *fields.split()[:-1]]
+    assert [row[:6] for row in rows] == [
+        ["b", "1", "1", "1", "0", "0"],
+        ["c", "0", "1", "0", "1", "0"],
+        ["a", "2", "3", "1", "2", "1"],
+    ]
+
+
 def test_matching_by_name():
     # Objects at x = 0 and 4, the best detection at 3, the other at 6, radius 3. Greedy: the best takes the nearest, 4,
     # and 6 reaches nothing more. Gated: 3 goes to 0 and 6 to 4, two pairs.
@@ -107,6 +153,14 @@ def test_one_slice_of_each_volume(axis):
     found = evaluated("--radius-vox", 1, "--slice-axis", axis)
     assert (found["n_objects"], found["n_detections"], found["sensitivity"], found["fp_avg"]) == (2, 2, 0.5, 0.5)
     assert found["conventions"]["slice_axis"] == 2
+
+
+def test_slices_that_are_all_named_need_no_sizes():
+    volumes(cohort="id,slice\na,2\nb,3\n")
+    found = evaluated("--radius-vox", 1, "--slice-axis", "k")
+    assert (found["n_objects"], found["n_detections"], found["sensitivity"], found["fp_avg"]) == (2, 2, 0.5, 0.5)
+    volumes(cohort="id,slice,size_k\na,2,\nb,,7\n")
+    assert evaluated("--radius-vox", 1, "--slice-axis", "k")["sensitivity"] == 0.5
 
 
 def test_a_slice_leaves_the_spacing_of_the_other_axes():
@@ -175,7 +229,10 @@ def test_no_detection_anywhere_finds_nothing():
 def test_tables_in_every_form():
     arguments = ["evaluate", "found.csv", "truth.csv", "--cohort", "cohort.csv", *RADIUS, "--resamples", 0]
     text = run(*arguments).stdout
-    assert "3 images, 3 objects, 5 detections" in text
+    assert "3 images, of 2 subjects: 3 objects, 5 detections" in text
+    assert "95 % interval over subjects" in text
+    assert "hit: distance <= 4 voxels" in text
+    assert "radius:" not in text
     assert any(line.split() == ["sensitivity", "(%)", "75.0"] for line in text.splitlines())
     assert "| FAUC, 0 to 2 false positives an image (%) | 58.3 |" in run(*arguments, "--format", "markdown").stdout
     latex = run(*arguments, "--format", "latex").stdout
@@ -205,7 +262,7 @@ def test_the_figure_shows_curve_operating_point_and_raters(monkeypatch: pytest.M
     (curve,) = drawn["curves"]
     assert curve.name == "found"
     assert curve.point == (found["fp_avg"], found["sensitivity"])
-    assert (drawn["max_fp"], drawn["operating"]) == (2, "the 2 best of each image")
+    assert (drawn["max_fp"], drawn["operating"]) == (2, "at k = 2")
     assert ">truth against second<" in Path("froc.svg").read_text()
     assert Path("froc.png").stat().st_size > 1000
     evaluated(*RADIUS, "--figure", "all")

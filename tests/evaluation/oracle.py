@@ -14,6 +14,14 @@ def distance(a, b):
     return math.dist(a, b)
 
 
+def scaled(scene, spacings):
+    """Give the scene in the unit of the spacings, one of each image: whole numbers stay whole, and so exact."""
+    return [
+        (*([tuple(s * x for s, x in zip(spacing, point, strict=True)) for point in points] for points in image), scores)
+        for (*image, scores), spacing in zip(scene, spacings, strict=True)
+    ]
+
+
 def assignments(n, m):
     """Give all one-to-one assignments of min(n, m) pairs between n detections and m objects."""
     if n <= m:
@@ -192,7 +200,7 @@ FIVE_FAUC = {"image": 49 / 60, "object": 0.78}
 FIVE_TOP_K = {"fp": [0, 1 / 5, 3 / 5, 3 / 5], "image": [0, 2 / 3, 5 / 6, 1], "threshold": [0, 1, 2, 3]}
 
 
-def random_scene(seed, images=4, most=4, step=1.0, levels=5):
+def random_scene(seed, images=4, most=4, step=1.0, levels=5, dims=2):
     """Give small images with near and far points, some of equal score.
 
     Coordinates are on a grid of ``step``, so that distances are often equal, or anywhere for 0, so that they never are.
@@ -200,7 +208,7 @@ def random_scene(seed, images=4, most=4, step=1.0, levels=5):
     rng = np.random.default_rng(seed)
 
     def place(count):
-        points = rng.uniform(0, 6, (count, 2))
+        points = rng.uniform(0, 6, (count, dims))
         return np.unique((points / step).round() * step if step else points, axis=0)
 
     scene = []

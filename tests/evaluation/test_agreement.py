@@ -114,9 +114,32 @@ def test_a_rater_agrees_with_himself():
     assert found.kappa.value == found.icc.value == 1
 
 
+def test_nothing_in_either_set():
+    empty = truth_of([[], [], []])
+    with pytest.warns(RuntimeWarning, match="no point in either set"):
+        found = agree(empty, empty, Conventions(radius=2, resamples=20)).to_dict()
+    json.dumps(found, allow_nan=False)
+    assert [found["kappa"], found["icc"], found["first_as_reference"]["sensitivity"]] == [None] * 3
+    assert found["first_as_reference"]["fp_avg"] == 0
+    one_sided = agree(empty, truth_of([[[1, 1]], [], []]), Conventions(radius=2, resamples=0))
+    assert np.isnan(one_sided.first_as_reference["sensitivity"].value)
+    assert one_sided.second_as_reference["sensitivity"].value == 0
+
+
+def test_subjects_and_conventions_are_named():
+    subjects = ["s", "s", "t", "t"]
+    found = agree(truth_of(FIRST, subjects=subjects), truth_of(SECOND, subjects=subjects), Conventions(radius=2))
+    assert found.n_subjects == 2
+    assert {"hit", "averaging", "interval", "operating_point"} <= set(found.conventions)
+    curves = {"selection", "max_fp", "rates", "curve", "threshold_at_rate"}
+    assert not curves & {*found.conventions, *found.conventions["meaning"]}
+
+
 def test_sets_that_do_not_fit():
     _, three = built([([(0, 0)], [], [])] * 3)
     with pytest.raises(InputError, match="4 images of the first, 3 of the second"):
         agree(truth_of(FIRST), three, Conventions())
+    with pytest.raises(InputError, match="no images"):
+        agree(truth_of([]), truth_of([]), Conventions())
     with pytest.raises(InputError, match="3D against points in 2D"):
         agree(truth_of([[[0, 0]]]), truth_of([[[0, 0, 0]]]), Conventions())

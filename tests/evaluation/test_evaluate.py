@@ -51,11 +51,12 @@ def test_json():
     assert content["count_mae"] == result.count_error["mae"].value
     assert content["count_icc_ci95"] == list(result.count_error["icc"].ci95)
     conventions = content["conventions"]
-    assert {field.name for field in fields(Conventions)} - {"rates"} <= set(conventions)
+    assert {field.name for field in fields(Conventions)} <= set(conventions)
     assert conventions["operating_point"] == "count"
     assert conventions["hit"] == "distance <= 2 voxels"
     strict = Conventions(matching="paper", reach="radius_mm").describe()
     assert strict["hit"] == "distance < 6 mm"
+    assert "<=" not in str(strict)  # the sign of a hit stands in one place
     assert Conventions(reach="inside").describe()["radius"] is None
 
 
@@ -80,9 +81,16 @@ def test_no_object_anywhere():
 def test_nothing_at_all():
     with pytest.raises(InputError, match="no images"):
         evaluate(*built([]))
-    assert evaluate(*built([([(0, 0)], [], [])])).to_dict()["fauc"] == 0
+    assert evaluate(*built([([(0, 0)], [], [])]), Conventions(resamples=0)).to_dict()["fauc"] == 0
     plain = truth_of([[[1, 1]], []])
     assert evaluate(detections_of([[], []], [[], []], plain), plain).precision.value is not None
+
+
+def test_one_subject_has_no_interval_and_is_told_so():
+    detections, truth = built(oracle.FIVE, subjects=["s"] * 5)
+    with pytest.warns(RuntimeWarning, match="one subject alone"):
+        result = evaluate(detections, truth, Conventions(radius=2))
+    assert np.isnan([result.fauc.sd, *result.fauc.ci95]).all()
 
 
 @pytest.mark.parametrize("interval", ["percentile", "bca"])

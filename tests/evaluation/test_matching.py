@@ -14,8 +14,10 @@ from tests.evaluation.scenes import built
 from weakspot.errors import InputError
 from weakspot.evaluation import Conventions, detections_of, truth_of
 from weakspot.evaluation import reach as reach_module
+from weakspot.evaluation.froc import froc
 from weakspot.evaluation.matching import match
 from weakspot.evaluation.reach import links
+from weakspot.evaluation.sweep import sweep
 
 SEEDS = st.integers(0, 100_000)
 
@@ -85,6 +87,39 @@ def test_a_radius_in_mm():
     nearer = detections_of([[[0, 0, 1]], []], [[1], []], truth)
     assert match(nearer, truth, Conventions(reach="radius_mm", radius=5)).tolist() == [0]
     assert match(nearer, truth, Conventions(reach="radius_mm", radius=4.9)).tolist() == [-1]
+
+
+@given(SEEDS, st.sampled_from(list(oracle.RULES)), st.integers(2, 60))
+@settings(max_examples=150, deadline=None)
+def test_radii_in_mm_and_spacing_equal_the_oracle_in_tenths(seed, rule, radius):
+    # In tenths of a mm all coordinates are whole numbers, and the oracle's distances exact: those that lie on the
+    # radius are in reach. Where equal distances may be shared out in several ways, points lie anywhere instead.
+    scene = oracle.random_scene(seed, step=1.0 if rule == "gated" else 0.0, dims=3)
+    spacings = np.random.default_rng(seed).integers(1, 31, (len(scene), 3))
+    expected = oracle.curve(oracle.scaled(scene, spacings.tolist()), radius, rule)
+    detections, truth = built(scene, spacing_mm=spacings / 10)
+    conventions = Conventions(matching=rule, reach="radius_mm", radius=radius / 10)
+    curve = froc(sweep(detections, truth, conventions))
+    np.testing.assert_allclose(np.transpose([curve.fp, curve.sensitivity, curve.threshold]), expected)
+    whole = match(detections, truth, conventions) >= 0
+    assert whole.sum() == sum(
+        len(oracle.RULES[rule](*image, radius)) for image in oracle.scaled(scene, spacings.tolist()) if image[0]
+    )
+
+
+def test_forgotten_or_exchanged_spacing_is_caught():
+    # 2 voxels of 1 mm along k: 2 mm. In voxels of the first axis, 3 mm, they are 6 mm; without spacing the other
+    # object, 1 voxel of 3 mm along i, would be in reach as well.
+    scene = [([(0, 0, 0), (9, 9, 9)], [(0, 0, 2), (8, 9, 9)], [0.9, 0.8])]
+    conventions = Conventions(reach="radius_mm", radius=2)
+
+    def check(spacing):
+        assert (match(*built(scene, spacing_mm=[spacing]), conventions) >= 0).tolist() == [True, False]
+
+    check([3, 2, 1])
+    for wrong in ([1, 1, 1], [1, 2, 3]):
+        with pytest.raises(AssertionError):
+            check(wrong)
 
 
 def test_cells_side_by_side_share_no_point_and_leave_none_out():

@@ -13,12 +13,14 @@ import pytest
 from weakspot.evaluation import Conventions, detections_of, evaluate, truth_of
 from weakspot.evaluation.matching import match
 
+pytestmark = pytest.mark.slow  # MONAI takes long to load, and only `make test-slow` installs it
+
 
 @pytest.fixture(scope="module")
 def monai():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return pytest.importorskip("monai.metrics", reason="MONAI is not installed: pip install monai")
+        return pytest.importorskip("monai.metrics", reason="MONAI is not installed: pip install -e '.[bench]'")
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -29,6 +29,12 @@ def test_the_predicted_count_by_hand():
     assert columns["fn"].tolist() == [0, 0, 0, 0, 0]
     assert columns["objects"].tolist() == [2, 1, 0, 0, 2]
     np.testing.assert_array_equal(columns["sensitivity"], [1, 1, np.nan, np.nan, 1])
+    np.testing.assert_array_equal(columns["precision"], [1, 1, np.nan, np.nan, 2 / 3])
+    np.testing.assert_array_equal(columns["f1"], [1, 1, np.nan, np.nan, 4 / 5])
+    np.testing.assert_allclose(columns["count_error"], [-0.4, -0.5, 0.4, -0.7, 0.5])
+    # Averaged over the images where they are defined, they are the figures of all.
+    for name in ("sensitivity", "precision", "f1"):
+        assert np.nanmean(columns[name]) == pytest.approx(figures(COUNTS)[name])
     # Precision is defined in A, B and E; F1 of E is 2 * 2 / (2 * 2 + 1).
     expected = {"sensitivity": 1, "precision": 8 / 9, "fp_avg": 1 / 5, "fn_avg": 0, "f1": (1 + 1 + 4 / 5) / 3}
     assert figures(COUNTS) == pytest.approx(expected)
@@ -72,6 +78,14 @@ def test_an_operating_point_lies_on_the_curve(seed, rule, selection):
 def test_rounding():
     counts = [-3, -0.5, 0, 0.49, 0.5, 1.5, 2.5, 2.4999, 7]
     assert whole_counts(counts).tolist() == [0, 0, 0, 0, 1, 2, 3, 2, 7]
+    assert whole_counts([1e30, -1e30]).tolist() == [2**53, 0]
+
+
+def test_more_than_there_are_keeps_all():
+    assert figures([1e14] * 5, operating_point="count") == figures()
+    for k in (10**30, 10**400, 1e300):
+        assert figures(operating_point="top_k", operating_value=k) == figures()
+    assert "count_error" not in operating_point(*built(oracle.FIVE), Conventions(radius=2)).per_image()
 
 
 def test_counts_that_are_needed():

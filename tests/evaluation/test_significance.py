@@ -10,6 +10,7 @@ from tests.evaluation import oracle
 from tests.evaluation.scenes import built
 from weakspot.errors import InputError
 from weakspot.evaluation import Conventions, compare, evaluate
+from weakspot.evaluation.compare import _marked
 from weakspot.evaluation.significance import holm, paired_bootstrap_p, wilcoxon_p
 
 
@@ -87,6 +88,8 @@ def test_wilcoxon_is_of_subjects():
 def test_wilcoxon_at_its_ends():
     assert wilcoxon_p([1, 1], [1, 1], np.arange(2)) == 1
     assert np.isnan(wilcoxon_p([np.nan, 1], [1, np.nan], np.arange(2)))
+    assert np.isnan(wilcoxon_p([1, 2, 3], [0, 0, 0], np.zeros(3, int)))  # of one subject
+    assert np.isnan(wilcoxon_p([1, 2, np.nan], [0, 0, 0], np.array([0, 0, 1])))
     # Five differences of one sign, exactly: 2 / 2^5.
     assert wilcoxon_p([1, 2, 3, 4, 5], np.zeros(5), np.arange(5)) == pytest.approx(1 / 16)
 
@@ -150,6 +153,29 @@ def test_comparisons_that_cannot_be_made():
     with pytest.raises(InputError, match="counts of two only"):
         compare({"one": detections, "two": counted}, truth)
     compare({"one": detections, "two": counted}, truth, Conventions(operating_point="all", resamples=10))
+
+
+def check_untested(marked_of):
+    """Fail unless of methods that no test has told apart the best is marked alone, and equal ones together."""
+    untested = np.full((3, 3), np.nan)
+    assert marked_of(np.array([0.9, 0.8, 0.9]), untested, True).tolist() == [True, False, True]
+    assert marked_of(np.array([0.9, 0.8, 0.9]), untested, False).tolist() == [False, True, False]
+
+
+def test_what_was_not_tested_is_not_called_as_good():
+    check_untested(_marked)
+    with pytest.raises(AssertionError):  # what is not significant where there is no test
+        check_untested(lambda values, p, more: ~(p[values == values.max()] < 0.05).any(0))
+    first, second = shifted_scenes()
+    (a, truth), (b, _) = (built(scene, subjects=["s"] * 60) for scene in (first, second))
+    with pytest.warns(RuntimeWarning, match="no tests"):
+        found = compare({"a": a, "b": b}, truth)
+    for measure in ("fauc", "sensitivity", "fn_avg"):
+        assert np.isnan(found.tests[measure].p_holm).all()
+        assert found.tests[measure].marked.tolist() == [True, False]
+    plain = compare({"a": a, "b": b}, built(first)[1], Conventions(resamples=0))
+    assert plain.tests["fauc"].marked.tolist() == [True, False]
+    assert plain.tests["sensitivity"].p[0, 1] < 0.05
 
 
 def test_without_objects_nothing_is_marked():

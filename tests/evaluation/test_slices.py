@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from weakspot.detection import candidates, take_slice
 from weakspot.errors import InputError
 from weakspot.evaluation import (
     Conventions,
@@ -40,6 +41,26 @@ def test_points_of_one_slice():
     assert (result.n_objects, result.n_detections) == (1, 3)
 
 
+def test_from_maps_the_peaks_are_sought_in_the_annotated_slice():
+    # In slice 1 an object at (5, 5), its peak beside a higher one of slice 2; nothing else there.
+    volume = np.zeros((20, 20, 4))
+    volume[5, 5, 1], volume[6, 5, 2] = 1, 2
+    whole = truth_of([[[5, 5, 1], [6, 5, 2]], []], shapes=(20, 20, 4))
+    slices = chosen_slices([1, np.nan], [4, 4])
+    truth = truth_in_slices(whole, 2, slices)
+    conventions = Conventions(radius=0, resamples=0)
+
+    flat = [candidates(take_slice(each, 2, chosen)) for each, chosen in zip([volume, volume], slices, strict=True)]
+    found = detections_of([each.points for each in flat], [each.scores for each in flat], truth)
+    result = evaluate(found, truth, conventions)
+    assert (result.sensitivity.value, result.fp_avg.value) == (1, 1 / 2)  # slice 2, of the second, holds no object
+
+    solid = candidates(volume)
+    lost = detections_of([solid.points, solid.points], [solid.scores, solid.scores], whole)
+    result = evaluate(detections_in_slices(lost, 2, slices), truth, conventions)
+    assert result.sensitivity.value == 0  # suppressed in the volume, and so not to be had back in the slice
+
+
 def test_nothing_in_any_volume():
     truth = truth_of([[], []], shapes=(5, 5, 5))
     flat = truth_in_slices(truth, 0, np.array([1, 2]))
@@ -49,7 +70,7 @@ def test_nothing_in_any_volume():
 
 @pytest.mark.parametrize("wrong", [10, -1, 2.5, np.inf])
 def test_slices_that_are_not_there(wrong):
-    with pytest.raises(InputError, match="image number 1, which has 10 slices"):
+    with pytest.raises(InputError, match=r"image number 1: slice .*: expected a whole number from 0 to 9"):
         chosen_slices([3, wrong], [5, 10])
 
 

@@ -63,4 +63,6 @@ def test_values_with_their_intervals():
     assert percent(0.974, (0.964, 0.984)) == "97.4 (96.4 - 98.4)"
     assert percent(0.5, (None, None)) == "50.0"
     assert percent(None) == number(float("nan")) == "not defined"
-    assert number(-0.25, (-0.5, 0.125), "{:+.2f}") == "-0.25 (-0.50 - +0.12)"
+    assert number(-0.25, (-0.5, 0.125), "{:+.2f}") == "-0.25 (-0.50 to +0.12)"
+    assert number(-1, (-5.04, -0.5)) == "-1.00 (-5.04 to -0.50)"
+    assert number(0.5, (0.25, 0.75)) == "0.50 (0.25 - 0.75)"

@@ -38,7 +38,7 @@ def compare(
     scenes = options.read([truth, *(options.raters or ())], tables, predicted)
     comparison = compare_scenes(scenes.detections, scenes.truths[0], conventions)
     result = comparison.to_dict()
-    options.finish(result, comparison_tables(result), comparison.evaluations, scenes.truths[1:])
+    options.finish(result, comparison_tables(result), comparison.evaluations, scenes)
 
 
 def _named(given: Sequence[str]) -> dict[str, Path]:

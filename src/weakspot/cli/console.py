@@ -116,15 +116,8 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, values: Any) -> None:
-    """Write values as JSON, whole or not at all; NaN, which JSON lacks, becomes null."""
+    """Write values as JSON, whole or not at all; NaN and infinity, which JSON lacks, become null."""
+    from weakspot.evaluation.results import json_ready
     from weakspot.files import write_text
 
-    write_text(path, json.dumps(_without_nan(values), indent=2, allow_nan=False) + "\n")
-
-
-def _without_nan(values: Any) -> Any:
-    if isinstance(values, dict):
-        return {key: _without_nan(value) for key, value in values.items()}
-    if isinstance(values, list | tuple):
-        return [_without_nan(value) for value in values]
-    return None if isinstance(values, float) and values != values else values
+    write_text(path, json.dumps(json_ready(values), indent=2, allow_nan=False) + "\n")

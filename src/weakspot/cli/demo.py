@@ -79,11 +79,10 @@ def demo(
     write_table(out / "cohort.csv", ("id", "count"), list(zip(ids, grids.test.counts.tolist(), strict=True)))
     write_table(out / "counts.csv", ("id", "count"), list(zip(ids, best.counts.tolist(), strict=True)))
     curves = [
-        Curve(score, each.evaluation.curve.fp, each.evaluation.curve.sensitivity, each.evaluation.band)
-        for score, each in found.items()
+        Curve(score, each.curve.fp, each.curve.sensitivity, each.band, (each.fp_avg.value, each.sensitivity.value))
+        for score, each in ((score, judged.evaluation) for score, judged in found.items())
     ]
-    at_count = ("at the predicted count", best.evaluation.fp_avg.value, best.evaluation.sensitivity.value)
-    save(froc_figure(curves, MAX_FP, [at_count]), out / "froc")
+    save(froc_figure(curves, MAX_FP, operating="at the predicted count"), out / "froc")
     save(_examples_figure(grids.test, best), out / "maps")
     paper = mnist_cell(digit, network, objective)
     result = {

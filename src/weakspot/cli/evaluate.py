@@ -22,10 +22,10 @@ def evaluate(
     else every detection.
     """
     from weakspot.evaluation import evaluate as evaluate_scene
-    from weakspot.report.evaluation_tables import evaluation_table
+    from weakspot.report.evaluation_tables import evaluation_tables
 
     name, conventions = detections.stem, options.conventions()
     scenes = options.read([truth, *(options.raters or ())], {name: detections}, {name: counts} if counts else {})
     evaluation = evaluate_scene(scenes.detections[name], scenes.truths[0], conventions)
     result = evaluation.to_dict()
-    options.finish(result, [evaluation_table(result)], {name: evaluation}, scenes.truths[1:])
+    options.finish(result, evaluation_tables(result), {name: evaluation}, scenes)

@@ -13,7 +13,7 @@ import typer
 from weakspot.errors import InputError
 
 if TYPE_CHECKING:
-    from weakspot.evaluation import Conventions, Evaluation, Truth
+    from weakspot.evaluation import Conventions, Evaluation
     from weakspot.report.tables import Table
     from weakspot.scenes import Scenes
 
@@ -53,7 +53,10 @@ class Options:
     ] = Averaging.image
     slice_axis: Annotated[
         str | None,
-        typer.Option(help="Only the cohort's slice along i, j or k (or 0, 1, 2); the middle one where it is empty."),
+        typer.Option(
+            help="Only the points whose i, j or k (or 0, 1, 2) rounds to the cohort's slice, the middle one where that"
+            " is empty."
+        ),
     ] = None
     interval: Annotated[Interval, typer.Option(help="Kind of the 95 % intervals.")] = Interval.percentile
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples of the subjects; 0: no intervals.")] = 1000
@@ -63,12 +66,14 @@ class Options:
 
     def __post_init__(self) -> None:
         for path in self.outputs():
-            if path is not None and not path.parent.is_dir():
+            if not path.parent.is_dir():
                 raise InputError(f"{path}: there is no folder {path.parent}; make it first, or name another")
+            if path.is_dir():
+                raise InputError(f"{path} is a folder: name a file, in it or elsewhere")
 
-    def outputs(self) -> tuple[Path | None, ...]:
+    def outputs(self) -> list[Path]:
         """Return the files to write."""
-        return (self.json,)
+        return [] if self.json is None else [self.json]
 
     def conventions(self) -> "Conventions":
         """Return the conventions that the options ask for; an `InputError` unless one reach is."""
@@ -79,7 +84,8 @@ class Options:
         if len(given) != 1:
             names = " and ".join(f"--{reach.replace('_', '-')}" for reach in given) or "nothing"
             raise InputError(
-                f"say when a detection is a hit by one of --radius-vox R, --radius-mm R and --inside; {names} was given"
+                "say when a detection is a hit by one of --radius-vox R, --radius-mm R and --inside;"
+                f" {names} {'were' if len(given) > 1 else 'was'} given"
             )
         ((reach, radius),) = given.items()
         return Conventions(
@@ -126,6 +132,9 @@ class CurveOptions(Options):
     """The options of the commands that draw FROC curves."""
 
     max_fp: Annotated[float, typer.Option(help="FROC up to this many false positives an image.")] = 5.0
+    rates: Annotated[
+        str, typer.Option(help="Read the sensitivity at these false positives an image, separated by commas.")
+    ] = "0.25,0.5,1,2,4,8"
     selection: Annotated[
         Selection, typer.Option(help="The curve by one threshold on the scores, or by the k best of every image.")
     ] = Selection.threshold
@@ -137,11 +146,27 @@ class CurveOptions(Options):
         tuple[Path, Path] | None,
         typer.Option(metavar="FIRST SECOND", help="Two raters' points, drawn as triangles, each against the other."),
     ] = None
+    per_image: Annotated[
+        Path | None, typer.Option(help="Write the figures of every image, at the operating point, as .csv or .tsv.")
+    ] = None
     figure: Annotated[Path | None, typer.Option(help="Draw the FROC: FIGURE.svg and FIGURE.png.")] = None
 
-    def outputs(self) -> tuple[Path | None, ...]:
+    def outputs(self) -> list[Path]:
         """Return the files to write."""
-        return self.json, self.figure
+        from weakspot.data.tables import separator
+
+        if self.per_image is not None:
+            separator(self.per_image)
+        return [*super().outputs(), *self.figures(), *([self.per_image] if self.per_image else [])]
+
+    def figures(self) -> list[Path]:
+        """Return the files of the figure; an `InputError` for a name that ends otherwise."""
+        if self.figure is None:
+            return []
+        if self.figure.suffix not in ("", ".svg", ".png"):
+            stem = self.figure.with_suffix("")
+            raise InputError(f"{self.figure}: figures are SVG and PNG; name it {stem}, which gives {stem}.svg and .png")
+        return [self.figure.with_suffix(".svg"), self.figure.with_suffix(".png")]
 
     def of_curve(self) -> dict[str, Any]:
         """Return the conventions of a FROC curve and its operating point."""
@@ -152,14 +177,20 @@ class CurveOptions(Options):
             point = {"operating_point": "threshold", "operating_value": self.threshold}
         elif self.k is not None:
             point = {"operating_point": "top_k", "operating_value": self.k}
-        return {"max_fp": self.max_fp, "selection": self.selection, **point}
+        try:
+            rates = tuple(float(rate) for rate in self.rates.split(",") if rate.strip())
+        except ValueError:
+            raise InputError(
+                f"--rates {self.rates!r}: expected numbers with commas between them, as 0.25,1,4"
+            ) from None
+        return {"max_fp": self.max_fp, "rates": rates, "selection": self.selection, **point}
 
     def finish(
         self,
         result: dict[str, Any],
         tables: "list[Table]",
         evaluations: "Mapping[str, Evaluation]",
-        raters: "Sequence[Truth]",
+        scenes: "Scenes",
     ) -> None:
         """Add what the two raters say of each other, if there are any; then draw, write and print everything."""
         triangles: list[tuple[str, float, float]] = []
@@ -167,7 +198,8 @@ class CurveOptions(Options):
             from weakspot.evaluation import agree
             from weakspot.report.evaluation_tables import agreement_table
 
-            agreement = agree(raters[0], raters[1], self.conventions())
+            _, one, other = scenes.truths
+            agreement = agree(one, other, self.conventions())
             first, second = names_of(self.raters)
             result = {**result, "raters": agreement.to_dict()}
             tables = [*tables, agreement_table(result["raters"], first, second)]
@@ -177,12 +209,14 @@ class CurveOptions(Options):
             ):
                 triangles.append((name, side["fp_avg"].value, side["sensitivity"].value))
         if self.figure is not None:
-            _draw(self.figure, evaluations, self.max_fp, triangles)
+            _draw(self.figure.with_suffix(""), evaluations, self.max_fp, triangles)
+        if self.per_image is not None:
+            _write_images(self.per_image, evaluations, scenes)
         self.show(result, tables)
 
 
 def _draw(
-    path: Path, evaluations: "Mapping[str, Evaluation]", max_fp: float, triangles: Sequence[tuple[str, float, float]]
+    stem: Path, evaluations: "Mapping[str, Evaluation]", max_fp: float, triangles: Sequence[tuple[str, float, float]]
 ) -> None:
     from weakspot.report.figures import Curve, froc_figure, save
 
@@ -196,11 +230,25 @@ def _draw(
     value = chosen["operating_value"]
     operating = {
         "count": "at the predicted count",
-        "threshold": f"at a score of {value}",
-        "top_k": f"the {value} best of each image",
+        "threshold": f"at scores of at least {value}",
+        "top_k": f"at k = {value}",
     }.get(chosen["operating_point"], "")
-    stem = path.with_suffix("") if path.suffix in (".svg", ".png") else path
     save(froc_figure(curves, max_fp, triangles, operating), stem)
+
+
+def _write_images(path: Path, evaluations: "Mapping[str, Evaluation]", scenes: "Scenes") -> None:
+    """Write a row for each image, and method where there are several; what is not defined stays empty."""
+    from weakspot.data.tables import write_table
+
+    whose = {} if scenes.subjects is None else {"subject": scenes.subjects}
+    rows: list[dict[str, Any]] = []
+    for name, evaluation in evaluations.items():
+        method = {"method": name} if len(evaluations) > 1 else {}
+        found = {key: column.tolist() for key, column in evaluation.point.per_image().items()}
+        columns = {"id": scenes.truths[0].names, **whose, **found}
+        rows += [{**method, **dict(zip(columns, row, strict=True))} for row in zip(*columns.values(), strict=True)]
+    header = list(dict.fromkeys(key for row in rows for key in row))
+    write_table(path, header, [["" if (cell := row.get(key, "")) != cell else cell for key in header] for row in rows])
 
 
 def names_of(paths: Sequence[Path]) -> list[str]:

@@ -39,14 +39,14 @@ def read_table(path: str | Path, required: Sequence[str]) -> pd.DataFrame:
         header.
     """
     path = Path(path)
-    separator = _separator(path)
+    delimiter = separator(path)
     if problem := file_problem(path):
         raise InputError(f"{path}: {problem}")
     try:
         text = path.read_text(encoding="utf-8-sig")
         if "\0" in text:
             raise csv.Error("it holds null bytes, as UTF-16 does")
-        reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
+        reader = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
         rows = [[cell.strip() for cell in row] for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: not a table of UTF-8 text ({error}); save it as 'CSV UTF-8'") from error
@@ -54,7 +54,7 @@ def read_table(path: str | Path, required: Sequence[str]) -> pd.DataFrame:
     if not filled:
         raise InputError(f"{path}: the table is empty; expected a header with {', '.join(required)}")
     (_, header), *body = filled
-    refuse(str(path), _header_problems(header, required, separator))
+    refuse(str(path), _header_problems(header, required, delimiter))
     refuse(
         str(path),
         [
@@ -75,23 +75,24 @@ def write_table(path: str | Path, header: Sequence[str], rows: Iterable[Sequence
     """Write a table, whole or not at all."""
     path = Path(path)
     text = io.StringIO()
-    writer = csv.writer(text, delimiter=_separator(path), lineterminator="\n")
+    writer = csv.writer(text, delimiter=separator(path), lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
     write_text(path, text.getvalue())
 
 
-def _separator(path: Path) -> str:
-    if separator := SEPARATORS.get(path.suffix.lower()):
-        return separator
+def separator(path: Path) -> str:
+    """Return what is between the cells of a table of this name, or refuse the name."""
+    if found := SEPARATORS.get(path.suffix.lower()):
+        return found
     raise InputError(f"{path}: a table's name ends in .csv (commas) or .tsv (tabs), not in {path.suffix!r}")
 
 
-def _header_problems(header: Sequence[str], required: Sequence[str], separator: str) -> list[str]:
+def _header_problems(header: Sequence[str], required: Sequence[str], delimiter: str) -> list[str]:
     problems = [
         f"the column {name!r} is there more than once" for name in dict.fromkeys(header) if header.count(name) > 1
     ]
     if missing := [name for name in required if name not in header]:
-        hint = f"; are the cells separated by {separator!r}?" if len(header) == 1 else ""
+        hint = f"; are the cells separated by {delimiter!r}?" if len(header) == 1 else ""
         problems.append(f"the table lacks {', '.join(missing)}; its columns are {', '.join(header)}{hint}")
     return problems

@@ -1,11 +1,13 @@
 """One slice of a volume, taken before the peaks are sought in it (paper 3.7)."""
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from weakspot.errors import InputError
+from weakspot.slices import slice_index
 
 
 def take_slice(volume: NDArray[Any], axis: int, index: float | None = None) -> NDArray[Any]:
@@ -32,8 +34,5 @@ def take_slice(volume: NDArray[Any], axis: int, index: float | None = None) -> N
     """
     if not -volume.ndim <= axis < volume.ndim:
         raise InputError(f"slice axis {axis}: the map has {volume.ndim} axes")
-    length = volume.shape[axis]
-    chosen = length // 2 if index is None or np.isnan(index) else index
-    if not 0 <= chosen < length or chosen != int(chosen):
-        raise InputError(f"slice {index} along axis {axis}: expected a whole number from 0 to {length - 1}")
-    return np.asarray(np.take(volume, int(chosen), axis))
+    chosen = slice_index(math.nan if index is None else index, volume.shape[axis])
+    return np.asarray(np.take(volume, chosen, axis))

@@ -1,5 +1,6 @@
 """Agreement of counts, and of two raters (paper 3.8)."""
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -114,7 +115,7 @@ class Agreement:
         The other set's figures when this one is the truth: two points in the plane of the FROC curve.
     kappa : on whether an image has any object
     icc : ICC(A,1) of the counts
-    n_images, n_first, n_second : images, and points of each set
+    n_images, n_subjects, n_first, n_second : images, the subjects that the bootstrap draws, and points of each set
     conventions : with all choices
     """
 
@@ -123,6 +124,7 @@ class Agreement:
     kappa: Figure
     icc: Figure
     n_images: int
+    n_subjects: int
     n_first: int
     n_second: int
     conventions: dict[str, Any]
@@ -130,7 +132,7 @@ class Agreement:
     def to_dict(self) -> dict[str, Any]:
         """Return everything JSON-ready: fractions 0-1, None for NaN, each figure with ``_sd`` and ``_ci95``."""
         sides = {name: flat(getattr(self, name)) for name in ("first_as_reference", "second_as_reference")}
-        numbers = {"n_images": self.n_images, "n_first": self.n_first, "n_second": self.n_second}
+        numbers = {name: getattr(self, name) for name in ("n_images", "n_subjects", "n_first", "n_second")}
         together = flat({"kappa": self.kappa, "icc": self.icc})
         return dict(json_ready({**sides, **together, **numbers, "conventions": self.conventions}))
 
@@ -139,15 +141,20 @@ def agree(first: Truth, second: Truth, conventions: Conventions) -> Agreement:
     """Compare two sets of points of the same images, by two raters or by one rater twice.
 
     All points of one set are matched to those of the other, each in turn being the reference, whose extents,
-    spacing and subjects count.
+    spacing and subjects count. Without a point in either set nothing is defined but the means of 0, and a warning
+    says so.
 
     Raises
     ------
     InputError
-        The sets are of different numbers of images or dimensions.
+        The sets are of no images, or of different numbers of images or dimensions.
     """
     if first.n_images != second.n_images:
         raise InputError(f"{first.n_images} images of the first, {second.n_images} of the second: expected the same")
+    if not first.n_images:
+        raise InputError("no images: there is nothing to compare")
+    if not len(first.points) and not len(second.points):
+        warnings.warn("no point in either set: their agreement is not defined (NaN)", RuntimeWarning, stacklevel=2)
     chosen = replace(conventions, operating_point="all", operating_value=None)
     points = [
         operating_point(detections_of_truth(other, reference), reference, chosen)
@@ -168,7 +175,8 @@ def agree(first: Truth, second: Truth, conventions: Conventions) -> Agreement:
         of_presence,
         of_counts,
         first.n_images,
+        len(np.unique(first.subject)),
         len(first.points),
         len(second.points),
-        {**chosen.describe(), "slice_axis": first.slice_axis},
+        {**chosen.describe(curve=False), "slice_axis": first.slice_axis},
     )

@@ -5,6 +5,7 @@ how often each image was drawn, so that every figure is a function of weights, a
 figures are seen with the same draws.
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -70,10 +71,16 @@ def bootstrap(statistic: Statistic, subject: IntArray, conventions: Conventions)
     Returns
     -------
     Resampled
-        Without resamples (and so with NaN intervals) where there are fewer than two subjects.
+        Without resamples (and so with NaN intervals) where there are fewer than two subjects; a warning says so.
     """
     value = statistic(np.ones((1, len(subject))))
     several = len(np.unique(subject)) > 1
+    if conventions.resamples and not several:
+        warnings.warn(
+            "one subject alone: how figures vary between subjects is not known, so there are no intervals and no tests",
+            RuntimeWarning,
+            stacklevel=3,
+        )
     draws = [statistic(w) for w in draw_weights(subject, conventions.resamples * several, conventions.seed)]
     left = [statistic(w) for w in leave_out_weights(subject)] if several and conventions.interval == "bca" else []
     return Resampled(value[0], np.concatenate([value[:0], *draws]), np.concatenate([value[:0], *left]))

@@ -33,7 +33,7 @@ class PairTests:
     p_holm : (methods, methods) the same, adjusted by Holm's method over all pairs
     marked : (methods,)
         The best methods, and those not significantly worse than one of these (adjusted p of at least 0.05):
-        bold in the paper's tables.
+        bold in the paper's tables. Without a test (NaN) that is not known, and the best alone are marked.
     """
 
     difference: FloatArray
@@ -67,6 +67,7 @@ class Comparison:
             **dict.fromkeys(PER_IMAGE, "Wilcoxon signed-rank on the means of subjects, two-sided"),
             "correction": "Holm, over all pairs of methods of a measure",
             "alpha": ALPHA,
+            "marked": "the best, and what is not significantly worse; the best alone where no test was possible",
         }
         return dict(json_ready({"order": list(methods), "methods": methods, "tests": tests, "test_conventions": how}))
 

@@ -15,9 +15,9 @@ CHOICES: dict[str, dict[str, str]] = {
         "greedy": "by descending score, each detection takes the nearest free object within reach",
     },
     "reach": {
-        "radius_vox": "distance <= radius in voxels",
-        "radius_mm": "distance <= radius in mm",
-        "inside": "inside the object's extent: -extent/2 <= detection - object < extent/2 on every axis",
+        "radius_vox": "Euclidean distance in voxels",
+        "radius_mm": "Euclidean distance in mm, by the spacing of each axis",
+        "inside": "the object's extent, the box centred on it",
     },
     "averaging": {
         "image": "mean of the images' ratios, over the images where the ratio is defined",
@@ -38,6 +38,7 @@ CHOICES: dict[str, dict[str, str]] = {
         "bca": "bias-corrected and accelerated bootstrap over subjects, 95 %",
     },
 }
+OF_CURVE = ("selection", "curve", "max_fp", "rates", "threshold_at_rate")  # what only a FROC curve hangs on
 
 
 @dataclass(frozen=True)
@@ -93,24 +94,34 @@ class Conventions:
             raise InputError(
                 f"operating point {point!r} with the value {value}: a threshold or top_k has one, others none"
             )
-        if value is not None and np.isnan(value):
-            raise InputError("operating value NaN: expected a number")
-        if point == "top_k" and value is not None and (value < 0 or value != int(value)):
+        if value is None:
+            return
+        # Comparisons alone, since a whole number may be too large for a float.
+        if not abs(value) < np.inf:
+            raise InputError(f"operating value {value}: expected a finite number")
+        if point == "top_k" and (value < 0 or value != value // 1):
             raise InputError(f"the {value} best of each image: expected a whole number, at least 0")
 
-    def describe(self) -> dict[str, Any]:
-        """Return every convention, JSON-ready, those that are not a matter of choice included."""
+    def describe(self, curve: bool = True) -> dict[str, Any]:
+        """Return every convention, JSON-ready, those that are not a matter of choice included.
+
+        Without a ``curve``, those are left out that only a FROC curve hangs on.
+        """
         sign, unit = ("<" if self.matching == "paper" else "<="), ("mm" if self.reach == "radius_mm" else "voxels")
         inside = self.reach == "inside"
-        return {
+        whole: dict[str, Any] = {
             "matching": self.matching,
             "reach": self.reach,
             "radius": None if inside else self.radius,
-            "hit": CHOICES["reach"]["inside"] if inside else f"distance {sign} {self.radius:g} {unit}",
+            "hit": "-extent/2 <= detection - object < extent/2 on every axis"
+            if inside
+            else f"distance {sign} {self.radius:g} {unit}",
             "averaging": self.averaging,
             "selection": self.selection,
             "curve": "from (0, 0), linear between its points, flat from the last one",
             "max_fp": self.max_fp,
+            "rates": list(self.rates),
+            "threshold_at_rate": "the one that keeps the most detections at no more false positives than the rate",
             "false_positives": "all that is kept and not matched, further hits of a found object too",
             "operating_point": self.operating_point,
             "operating_value": self.operating_value,
@@ -118,7 +129,7 @@ class Conventions:
             "level": 0.95,
             "resamples": self.resamples,
             "seed": self.seed,
-            "meaning": {
-                choice: known[getattr(self, choice)] for choice, known in CHOICES.items() if getattr(self, choice)
-            },
         }
+        named = {name: value for name, value in whole.items() if curve or name not in OF_CURVE}
+        meaning = {choice: known[named[choice]] for choice, known in CHOICES.items() if named.get(choice)}
+        return {**named, "meaning": meaning}

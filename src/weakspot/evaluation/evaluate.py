@@ -81,7 +81,7 @@ class Evaluation:
 def evaluate(detections: Detections, truth: Truth, conventions: Conventions | None = None) -> Evaluation:
     """Evaluate detections against the truth.
 
-    Without a single object sensitivities are NaN, and a warning says so.
+    Without a single object sensitivities are NaN, with one subject alone intervals are; a warning says so.
 
     Parameters
     ----------
@@ -96,11 +96,11 @@ def evaluate(detections: Detections, truth: Truth, conventions: Conventions | No
 
     Examples
     --------
-    One of two objects found, and one false positive of a lower score:
+    One of two objects found, one false positive of a lower score, and an image without either:
 
     >>> from weakspot.evaluation import detections_of, truth_of
-    >>> truth = truth_of([[[5, 5], [20, 20]]])
-    >>> found = detections_of([[[6, 5], [40, 40]]], [[0.9, 0.2]], truth)
+    >>> truth = truth_of([[[5, 5], [20, 20]], []])
+    >>> found = detections_of([[[6, 5], [40, 40]], []], [[0.9, 0.2], []], truth)
     >>> evaluate(found, truth).fauc.value
     0.5
     """

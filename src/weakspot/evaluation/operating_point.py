@@ -13,6 +13,7 @@ from weakspot.evaluation.scene import Detections, FloatArray, IntArray, Truth
 from weakspot.evaluation.sweep import ranks
 
 FIGURES = ("sensitivity", "precision", "fp_avg", "fn_avg", "f1")
+MOST = 2**53  # more than any image has detections, and still a whole number
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +29,8 @@ class OperatingPoint:
         kept.
     tp, fp, fn : (images,)
         Hits, false positives and missed objects.
+    predicted : (images,) or None
+        The predicted counts.
     """
 
     kept: NDArray[np.bool_]
@@ -35,22 +38,37 @@ class OperatingPoint:
     tp: IntArray
     fp: IntArray
     fn: IntArray
+    predicted: FloatArray | None = None
 
     def per_image(self) -> dict[str, NDArray[np.generic]]:
-        """Return columns (images,): objects, kept, tp, fp, fn, sensitivity (NaN where there are no objects)."""
-        objects = self.tp + self.fn
-        sensitivity = np.divide(self.tp, objects, out=np.full(len(objects), np.nan), where=objects > 0)
-        columns = {"objects": objects, "kept": self.tp + self.fp, "tp": self.tp, "fp": self.fp, "fn": self.fn}
-        return {**columns, "sensitivity": sensitivity}
+        """Return columns (images,): objects, kept, tp, fp, fn, sensitivity, precision, f1 and, of counts, count_error.
+
+        Fractions are 0-1, NaN without objects (sensitivity), without anything kept (precision), without either
+        (F1). The count error is the predicted count, as it was given, less the number of objects.
+        """
+        tp, fp, fn = self.tp, self.fp, self.fn
+        columns = {"objects": tp + fn, "kept": tp + fp, "tp": tp, "fp": fp, "fn": fn}
+        fractions = {
+            "sensitivity": _share(tp, tp + fn),
+            "precision": _share(tp, tp + fp),
+            "f1": _share(2 * tp, 2 * tp + fp + fn),
+        }
+        errors = {} if self.predicted is None else {"count_error": self.predicted - (tp + fn)}
+        return {**columns, **fractions, **errors}
+
+
+def _share(part: IntArray, whole: IntArray) -> FloatArray:
+    """Return the quotients, NaN for 0 / 0."""
+    return np.asarray(np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0))
 
 
 def whole_counts(counts: ArrayLike) -> IntArray:
-    """Return predicted counts as whole numbers: to the nearest, a half up, never below 0.
+    """Return predicted counts as whole numbers: to the nearest, a half up, never below 0, at most `MOST`.
 
     >>> whole_counts([-0.7, 0.5, 1.49, 2.5])
     array([0, 1, 1, 3])
     """
-    return np.maximum(np.floor(np.asarray(counts, float) + 0.5), 0).astype(np.intp)
+    return np.clip(np.floor(np.asarray(counts, float) + 0.5), 0, MOST).astype(np.intp)
 
 
 def operating_point(detections: Detections, truth: Truth, conventions: Conventions) -> OperatingPoint:
@@ -66,7 +84,7 @@ def operating_point(detections: Detections, truth: Truth, conventions: Conventio
     n = truth.n_images
     tp = np.bincount(detections.image[matched >= 0], minlength=n)
     fp = np.bincount(detections.image[kept & (matched < 0)], minlength=n)
-    return OperatingPoint(kept, matched, tp, fp, truth.counts - tp)
+    return OperatingPoint(kept, matched, tp, fp, truth.counts - tp, detections.counts)
 
 
 def operating_figures(point: OperatingPoint, weights: FloatArray, averaging: str) -> FloatArray:

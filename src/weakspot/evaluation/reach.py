@@ -54,24 +54,30 @@ def measure(
     InputError
         For a radius in mm without spacing, or "inside" without extents.
     """
-    if conventions.reach == "radius_mm" and truth.spacing_mm is None:
-        raise InputError("a radius in mm needs the spacing of the images: give it, or a radius in voxels")
-    if conventions.reach == "inside" and truth.extents is None:
-        raise InputError("the objects lack extents (height, width) for a hit to be inside of: give them, or a radius")
+    spacing_mm, extents = _needed(truth, conventions.reach)
     shape = np.broadcast_shapes(which.shape, objects.shape)
     if 0 in shape:  # without a single point, there may be no dimensions either
         return np.zeros(shape), np.zeros(shape, bool)
     difference = detections.points[which] - truth.points[objects]
-    if conventions.reach == "radius_mm" and truth.spacing_mm is not None:
-        difference = difference * truth.spacing_mm[truth.image[objects]]
+    if spacing_mm is not None:
+        difference = difference * spacing_mm[truth.image[objects]]
     distance = np.asarray(np.sqrt((difference**2).sum(-1)))
-    if conventions.reach == "inside" and truth.extents is not None:
-        half = truth.extents[objects] / 2
+    if extents is not None:
+        half = extents[objects] / 2
         inside = np.all((difference >= -half) & (difference < half), axis=-1)
         return distance, np.asarray(inside)
     if conventions.matching == "paper":
         return distance, distance < conventions.radius
     return distance, distance <= conventions.radius * ROUNDING
+
+
+def _needed(truth: Truth, reach: str) -> tuple[FloatArray | None, FloatArray | None]:
+    """Return the spacing for a radius in mm and the extents for "inside", or refuse a truth without them."""
+    if reach == "radius_mm" and truth.spacing_mm is None:
+        raise InputError("a radius in mm needs the spacing of the images: give it, or a radius in voxels")
+    if reach == "inside" and truth.extents is None:
+        raise InputError("the objects lack extents (height, width) for a hit to be inside of: give them, or a radius")
+    return truth.spacing_mm if reach == "radius_mm" else None, truth.extents if reach == "inside" else None
 
 
 def links(detections: Detections, truth: Truth, conventions: Conventions) -> Links:

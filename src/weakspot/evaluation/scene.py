@@ -12,6 +12,7 @@ from weakspot.errors import InputError
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 SHOWN = 5  # images named in a message
+LARGEST = 1e15  # of coordinates, spacing and counts: their products' squares are still numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +30,7 @@ class Truth:
         Sizes in voxels of the boxes centred on the points.
     spacing_mm : (images, dims) or None
     shapes : (images, dims) or None
-        Sizes of the images in voxels.
+        Sizes of the images in voxels; infinite where not known.
     slice_axis : the axis along which one slice was taken, see `weakspot.evaluation.slices`
     """
 
@@ -90,7 +91,7 @@ def truth_of(
     spacing_mm : (dims,) for all images, or (images, dims)
     subjects : (images,) whom each image is of; if not given, each is of another
     shapes : (dims,) for all images, or (images, dims)
-        Sizes in voxels; points must lie between -0.5 and size - 0.5.
+        Sizes in voxels, infinite where not known; points must lie between -0.5 and size - 0.5.
     names : (images,) for messages
 
     Raises
@@ -158,7 +159,7 @@ def detections_of(
     predicted = np.asarray(counts, float)
     if predicted.shape != (truth.n_images,):
         raise InputError(f"counts of shape {predicted.shape} for {truth.n_images} images: expected one for each")
-    _refuse("predicted counts that are NaN or infinite", ~np.isfinite(predicted), truth)
+    _refuse("predicted counts that are NaN, infinite or immense", ~(np.abs(predicted) <= LARGEST), truth)
     return Detections(stacked, image, all_scores, predicted)
 
 
@@ -190,8 +191,8 @@ def _per_image(what: str, values: ArrayLike | None, n: int, dims: int, n_points:
     array = np.asarray(values, float)
     if array.ndim not in (1, 2) or (array.ndim == 2 and len(array) != n) or (n_points and array.shape[-1] != dims):
         raise InputError(f"{what} of shape {array.shape}: expected ({dims},) or ({n}, {dims})")
-    if not (np.isfinite(array) & (array > 0)).all():
-        raise InputError(f"{what}: expected finite numbers above 0")
+    if not ((array > 0) & ((array <= LARGEST) | (what == "shape"))).all():
+        raise InputError(f"{what}: expected numbers above 0, at most {LARGEST:g}")
     return np.broadcast_to(array, (n, array.shape[-1]))
 
 
@@ -201,23 +202,36 @@ def _extents(extents: Sequence[ArrayLike], image: IntArray, dims: int, names: Se
         raise InputError(f"extents of shape {stacked.shape}: expected one for each object, ({len(image)}, {dims})")
     if len(of_image) != len(image):
         raise InputError(f"{len(of_image)} extents for {len(image)} objects: expected one for each")
-    if not (np.isfinite(stacked) & (stacked > 0)).all():
-        raise InputError("extents: expected finite numbers above 0")
+    if not ((stacked > 0) & (stacked <= LARGEST)).all():
+        raise InputError(f"extents: expected numbers above 0, at most {LARGEST:g}")
     return stacked
 
 
 def _check_points(what: str, points: FloatArray, image: IntArray, truth: Truth) -> None:
     """Refuse coordinates that are not finite, twice in an image, or outside of it."""
-    _refuse(f"{what}: coordinates that are NaN or infinite", image[~np.isfinite(points).all(1)], truth)
+    immense = ~(np.abs(points) <= LARGEST).all(1)
+    _refuse(f"{what}: coordinates that are NaN, infinite or immense", image[immense], truth)
     order = np.lexsort((*points.T, image))
-    twice = (np.diff(points[order], axis=0) == 0).all(1) & (np.diff(image[order]) == 0)
-    _refuse(f"{what}: a point given twice", image[order][1:][twice], truth, "expected each point once")
+    twice = order[1:][(np.diff(points[order], axis=0) == 0).all(1) & (np.diff(image[order]) == 0)]
+    if len(twice):
+        such = f"{_point(points[twice[0]])}; expected each point once"
+        _refuse(f"{what}: a point given twice", image[twice], truth, such)
     if truth.shapes is not None and len(points):
         if points.shape[1] != truth.shapes.shape[1]:
             raise InputError(f"{what}: points in {points.shape[1]}D in images of {truth.shapes.shape[1]}D")
-        outside = ((points < -0.5) | (points > truth.shapes[image] - 0.5)).any(1)
-        expected = "expected indices of voxels, from 0 to its size - 1, the axes in the order of the sizes"
-        _refuse(f"{what}: points outside their image", image[outside], truth, expected)
+        outside = np.flatnonzero(((points < -0.5) | (points > truth.shapes[image] - 0.5)).any(1))
+        if len(outside):
+            first = outside[0]
+            such = (
+                f"{_point(points[first])}, where the size is {_point(truth.shapes[image[first]])}; expected indices of"
+                " voxels, from 0 to its size - 1, the axes in the order of the sizes"
+            )
+            _refuse(f"{what}: points outside their image", image[outside], truth, such)
+
+
+def _point(numbers: FloatArray) -> str:
+    """Return coordinates, or sizes of which some may not be known, as text."""
+    return f"({', '.join(f'{number:g}' if np.isfinite(number) else 'unknown' for number in numbers)})"
 
 
 def _refuse(problem: str, images: NDArray[Any], truth: Truth, expected: str = "") -> None:

@@ -50,11 +50,11 @@ def wilcoxon_p(first: ArrayLike, second: ArrayLike, subject: IntArray) -> float:
     Returns
     -------
     float
-        NaN without any pair.
+        NaN with fewer than two subjects, of which no test can tell anything.
     """
     difference = np.asarray(first, float) - np.asarray(second, float)
     defined = np.isfinite(difference)
-    if not defined.any():
+    if len(np.unique(subject[defined])) < 2:
         return float("nan")
     images = np.bincount(subject[defined])
     sums = np.bincount(subject[defined], difference[defined])

@@ -7,36 +7,35 @@ from numpy.typing import ArrayLike, NDArray
 
 from weakspot.errors import InputError
 from weakspot.evaluation.scene import Detections, FloatArray, IntArray, Truth
+from weakspot.slices import slice_index
 
 
 def chosen_slices(slices: ArrayLike, lengths: ArrayLike) -> IntArray:
-    """Return the slice of each volume: the one given, the middle one (of n slices n // 2, from 0) where it is NaN.
+    """Return the slice of each volume (images,), see `weakspot.slices.slice_index`.
 
     Parameters
     ----------
-    slices : (images,) whole numbers, counted from 0, or NaN
-    lengths : (images,) number of slices
+    slices : (images,) whole numbers, counted from 0, or NaN for the middle one
+    lengths : (images,) number of slices; infinite where it is not known
 
     Raises
     ------
     InputError
-        For slices that are not there.
+        For the first slice that is not there.
 
     Examples
     --------
     >>> chosen_slices([4, np.nan], [10, 7])
     array([4, 3])
     """
-    given, sizes = np.asarray(slices, float), np.asarray(lengths, float)
-    chosen = np.where(np.isnan(given), sizes // 2, given)
-    wrong = (chosen != np.floor(chosen)) | (chosen < 0) | (chosen >= sizes)
-    if wrong.any():
-        first = int(np.argmax(wrong))
-        raise InputError(
-            f"slice {given[first]:g} of image number {first}, which has {sizes[first]:g} slices: expected whole"
-            f" numbers from 0; {np.count_nonzero(wrong)} such images"
-        )
-    return chosen.astype(np.intp)
+    given, sizes = (each.tolist() for each in np.broadcast_arrays(slices, np.asarray(lengths, float)))
+    chosen = []
+    for image, (one, length) in enumerate(zip(given, sizes, strict=True)):
+        try:
+            chosen.append(slice_index(one, length))
+        except InputError as error:
+            raise InputError(f"image number {image}: {error}") from error
+    return np.array(chosen, np.intp)
 
 
 def truth_in_slices(truth: Truth, axis: int, slices: IntArray) -> Truth:
@@ -65,8 +64,9 @@ def truth_in_slices(truth: Truth, axis: int, slices: IntArray) -> Truth:
 def detections_in_slices(detections: Detections, axis: int, slices: IntArray) -> Detections:
     """Return the detections in one slice of each volume, as `truth_in_slices` does.
 
-    For detections that come as points of volumes. Where there are maps, seek the peaks in the slice of each
-    map instead: of peaks sought in the volume, those that a neighbouring slice's peak suppresses are lost.
+    For detections that come as points of volumes: what is left out, nothing here suppresses or restores. Where
+    there are maps, seek the peaks in the slice of each map instead (`weakspot.detection.take_slice`): of peaks
+    sought in the volume, those that a neighbouring slice's peak suppresses are lost.
     """
     inside, across = _inside(detections.points, detections.image, axis, slices)
     points = np.delete(detections.points[inside], across, 1)

@@ -6,6 +6,7 @@ from typing import Any
 
 from weakspot.report.tables import Table, number, percent
 
+_INTERVAL = "95 % interval over subjects"
 _COLUMNS = {
     "sensitivity": "sensitivity (%)",
     "fp_avg": "false positives an image",
@@ -13,8 +14,8 @@ _COLUMNS = {
 }
 
 
-def evaluation_table(result: Mapping[str, Any]) -> Table:
-    """Return the figures of `Evaluation.to_dict`, and below them the conventions that they hang on."""
+def evaluation_tables(result: Mapping[str, Any]) -> list[Table]:
+    """Return the figures of `Evaluation.to_dict` with the conventions that they hang on, and the rates of the curve."""
 
     def row(name: str, key: str, form: str = "{:.2f}", unit: float = 1) -> tuple[str, str]:
         return name, number(result[key], result[f"{key}_ci95"], form, unit)
@@ -35,15 +36,27 @@ def evaluation_table(result: Mapping[str, Any]) -> Table:
             row("count error, upper limit of agreement", "count_limit_high", "{:+.2f}"),
             row("counts, ICC(A,1)", "count_icc"),
         ]
-    rows += [
-        (
-            f"sensitivity (%) at {at['fp']:g} false positives an image",
-            percent(at["sensitivity"], at["sensitivity_ci95"]),
-        )
-        for at in result["sensitivity_at"]
-    ]
-    title = f"{result['n_images']} images, {result['n_objects']} objects, {result['n_detections']} detections"
-    return Table(title, ("", "value (95 % interval)"), tuple(rows), note=_conventions(result))
+    title = f"{_images(result)}: {_counted(result, 'object')}, {_counted(result, 'detection')}"
+    figures = Table(title, ("", f"value ({_INTERVAL})"), tuple(rows), note=_conventions(result))
+    return [figures, _rates_table(result)] if result["sensitivity_at"] else [figures]
+
+
+def _rates_table(result: Mapping[str, Any]) -> Table:
+    kept = "k" if result["conventions"]["selection"] == "top_k" else "lowest score kept"
+    return Table(
+        "Sensitivity at given false positives an image",
+        ("false positives an image", f"sensitivity (%) ({_INTERVAL})", kept),
+        tuple(
+            (
+                f"{at['fp']:g}",
+                percent(at["sensitivity"], at["sensitivity_ci95"]),
+                "nothing kept" if at["threshold"] is None else f"{at['threshold']:.6g}",
+            )
+            for at in result["sensitivity_at"]
+        ),
+        note=f"sensitivity: read off the curve, linear between its points; {kept}:"
+        f" {result['conventions']['threshold_at_rate']}",
+    )
 
 
 def comparison_tables(result: Mapping[str, Any]) -> list[Table]:
@@ -51,8 +64,13 @@ def comparison_tables(result: Mapping[str, Any]) -> list[Table]:
     names, methods, tests = result["order"], result["methods"], result["tests"]
     first, alpha = methods[names[0]], result["test_conventions"]["alpha"]
     columns = {"fauc": f"FAUC 0-{first['conventions']['max_fp']:g} (%)", **_COLUMNS}
+    # Of a figure that is defined, a test may still not be possible: without resamples, with one subject.
+    untested = [columns[m] for m in columns if tests[m]["p"][0][1] is None and any(tests[m]["marked"])]
+    note = f"marked: the best, and what is not significantly worse (p >= {alpha}, Holm)"
+    if untested:
+        note += f"; not tested, so that the best alone is marked: {', '.join(untested)}"
     figures = Table(
-        f"{first['n_images']} images, {first['n_objects']} objects",
+        f"{_images(first)}: {_counted(first, 'object')}; {_INTERVAL}",
         ("method", *columns.values()),
         tuple((name, *(_cell(methods[name], measure) for measure in columns)) for name in names),
         frozenset(
@@ -61,7 +79,7 @@ def comparison_tables(result: Mapping[str, Any]) -> list[Table]:
             for row, marked in enumerate(tests[measure]["marked"])
             if marked
         ),
-        f"marked: the best, and what is not significantly worse (p >= {alpha}, Holm); {_conventions(first)}",
+        f"{note}; {_conventions(first)}",
     )
     pairs = itertools.combinations(range(len(names)), 2)
     p_values = Table(
@@ -83,8 +101,8 @@ def agreement_table(result: Mapping[str, Any], first: str, second: str) -> Table
         (name, number(result[key], result[f"{key}_ci95"]), "")
         for key, name in (("kappa", "kappa, any object in the image"), ("icc", "ICC(A,1) of the counts"))
     ]
-    title = f"{result['n_images']} images; {first}: {result['n_first']} points, {second}: {result['n_second']}"
-    header = ("95 % intervals", f"{second} against {first}", f"{first} against {second}")
+    title = f"{_images(result)}; {first}: {result['n_first']} points, {second}: {result['n_second']}"
+    header = (_INTERVAL, f"{second} against {first}", f"{first} against {second}")
     return Table(title, header, tuple(rows), note=_conventions(result))
 
 
@@ -102,5 +120,18 @@ def _p_value(p: float) -> str:
 
 
 def _conventions(result: Mapping[str, Any]) -> str:
-    named = {name: value for name, value in result["conventions"].items() if value is not None and name != "meaning"}
-    return "; ".join(f"{name}: {value}" for name, value in named.items())
+    """Return the conventions in words, but for what is said elsewhere: the radius in "hit", rates in their table."""
+    elsewhere = {"meaning", "radius", "rates", "threshold_at_rate"}
+    named = {name: value for name, value in result["conventions"].items() if value is not None}
+    return "; ".join(f"{name}: {value}" for name, value in named.items() if name not in elsewhere)
+
+
+def _images(result: Mapping[str, Any]) -> str:
+    """Return of how many images and subjects, which the bootstrap draws, the figures are."""
+    alone = result["n_images"] == result["n_subjects"]
+    return f"{_counted(result, 'image')}, {'each a subject' if alone else 'of ' + _counted(result, 'subject')}"
+
+
+def _counted(result: Mapping[str, Any], what: str) -> str:
+    many = result[f"n_{what}s"]
+    return f"{many} {what}{'' if many == 1 else 's'}"

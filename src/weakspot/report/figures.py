@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
 
 from weakspot.files import write_atomically
@@ -28,6 +28,8 @@ _STYLE: Any = {
 _HIT, _MISS, _FALSE = "#56B4E9", "#E69F00", "#D55E00"
 _CURVES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _DPI = 150
+_BAND = 0.15
+_POINT: Any = {"color": "white", "markeredgecolor": "black", "markersize": 6, "zorder": 3, "clip_on": False}
 _DASHES = ("-", "--", "-.", ":")  # curves can be told apart in print, too
 
 
@@ -102,7 +104,7 @@ class Curve:
     fp, sensitivity : (n,)
         Average number of false positives an image, and sensitivity (0-1).
     band : (3, m) or None
-        False positives an image, and the lower and upper end of the sensitivity there.
+        False positives an image, and the lower and upper end of the sensitivity's 95 % interval there.
     point : (fp, sensitivity) or None
         An operating point, drawn in the curve's colour.
     """
@@ -124,9 +126,11 @@ def froc_figure(
     points : named (fp, sensitivity), such as those of raters, drawn as triangles
     operating : what the curves' operating points are, for the legend
     """
-    last = max([max_fp, *(1.05 * fp for _, fp, _ in points)])
+    places = [fp for _, fp, _ in points] + [curve.point[0] for curve in curves if curve.point is not None]
+    last = max([max_fp, *(1.05 * fp for fp in places if fp > max_fp)])
+    banded = any(np.isfinite(curve.band[1:]).any() for curve in curves if curve.band is not None)
     with rc_context(_STYLE):
-        entries = len(curves) + len(points) + bool(operating)
+        entries = len(curves) + len(points) + bool(operating) + banded
         figure = Figure(figsize=(4.6, 3.7 + 0.2 * ((entries + 1) // 2)), layout="constrained")
         axis = figure.subplots()
         axis.set_prop_cycle(color=_CURVES)
@@ -137,12 +141,11 @@ def froc_figure(
             )
             (line,) = axis.plot(fp, sensitivity, label=_plain(curve.name), linewidth=1.5, linestyle=dashes)
             if curve.band is not None:
-                axis.fill_between(*curve.band, color=line.get_color(), alpha=0.15, linewidth=0)
+                axis.fill_between(*curve.band, color=line.get_color(), alpha=_BAND, linewidth=0)
             if curve.point is not None:
-                axis.plot(*curve.point, "o", color=line.get_color(), markeredgecolor="black", markersize=6, zorder=3)
+                axis.plot(*curve.point, "o", **{**_POINT, "color": line.get_color()})
         if operating:
-            label = _plain(operating)
-            axis.plot([], [], "o", color="white", markeredgecolor="black", markersize=6, label=label)
+            axis.plot([], [], "o", **_POINT, label=_plain(operating))
         for (name, *place), marker in zip(points, itertools.cycle("^v")):
             axis.plot(*place, marker, color="black", markersize=7, label=_plain(name), linestyle="none", clip_on=False)
         axis.set(
@@ -152,8 +155,11 @@ def froc_figure(
             ylabel="Sensitivity",
         )
         axis.grid(alpha=0.25)
+        handles, _ = axis.get_legend_handles_labels()
+        if banded:
+            handles.append(Patch(color="black", alpha=_BAND, linewidth=0, label="95 % interval"))
         # Wherever it stood among the axes, there could be a curve.
-        figure.legend(loc="outside lower center", ncols=2, frameon=False)
+        figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
     return figure
 
 

@@ -124,10 +124,13 @@ def number(
 ) -> str:
     """Return a number, times ``unit``, with its interval in the paper's form; None is not defined.
 
-    >>> number(0.5, (0.25, 1))
-    '0.50 (0.25 - 1.00)'
+    Between signed ends stands "to", since a dash would read as a sign.
+
+    >>> number(0.5, (0.25, 1)), number(-0.5, (-1, 0.25))
+    ('0.50 (0.25 - 1.00)', '-0.50 (-1.00 to 0.25)')
     """
     if value is None or value != value:
         return "not defined"
     ends = [form.format(unit * end) for end in interval or () if end is not None and end == end]
-    return form.format(unit * value) + (f" ({' - '.join(ends)})" if ends else "")
+    between = " to " if any(end.startswith(("-", "+")) for end in ends) else " - "
+    return form.format(unit * value) + (f" ({between.join(ends)})" if ends else "")
