@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from weakspot.data.cohort import Cohort
 from weakspot.data.formats import READERS, Stored
-from weakspot.data.problems import file_problem, refuse
+from weakspot.data.problems import reading, refuse
 from weakspot.errors import InputError
 
 _INTEGERS = (np.uint8, np.uint16, np.int8, np.int16)
@@ -44,16 +44,10 @@ def read_stored(path: str | Path) -> Stored:
     path = Path(path)
     name = path.name.lower()
     reader = next((reader for suffix, reader in READERS.items() if name.endswith(suffix)), None)
-    if problem := file_problem(path):
-        raise InputError(f"{path}: {problem}")
-    if reader is None:
-        raise InputError(f"{path}: files of this ending are not read, only {', '.join(READERS)}")
-    try:
+    with reading(path):
+        if reader is None:
+            raise InputError(f"files of this ending are not read, only {', '.join(READERS)}")
         return _usable(reader(path))
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-    except Exception as error:  # a decoder may raise anything on a damaged file
-        raise InputError(f"{path}: cannot be read, being damaged or not what its ending says ({error!r})") from error
 
 
 def scaled(image: Stored) -> NDArray[np.float32]:
