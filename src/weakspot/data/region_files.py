@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from weakspot.data.cohort import Cohort
 from weakspot.data.points import COLUMNS, Points, read_points, write_points
 from weakspot.data.problems import refuse
 from weakspot.data.regions import REGIONS, RegionSettings, RegionVolume, extract, on_grid_of
-from weakspot.data.scans import Scan, read_labels, read_scan, write_scan
+from weakspot.data.scans import Scan, mixed_grids, read_labels, read_scan, write_scan
 from weakspot.data.tables import write_table
 from weakspot.errors import InputError
 from weakspot.files import write_text
@@ -190,7 +189,6 @@ def prepare(
         picture(drawn, scan, cut)
     record = {
         "of": described,
-        "orientation": scan.orientation,
         "regions": {
             name: {
                 "file": files[name],
@@ -279,17 +277,8 @@ def write_region_points(
 
 def summary(tasks: Sequence[Task], records: Sequence[Record], regions: Sequence[str]) -> list[str]:
     """Say what a user should know of a cohort's volumes: grids that differ, regions that are cut off."""
-    said = []
-    spacing = Counter(
-        "x".join(f"{each:.3g}" for each in record["regions"][regions[0]]["spacing_mm"]) + " mm" for record in records
-    )
-    for what, found in (
-        ("spacing", spacing),
-        ("orientation", Counter(record["orientation"] for record in records)),
-    ):
-        if len(found) > 1:
-            counts = ", ".join(f"{number} of {each}" for each, number in found.most_common())
-            said.append(f"the scans differ in {what} ({counts}); volumes stay on the scans' grids")
+    mixed = mixed_grids([np.array(record["regions"][regions[0]]["affine"]) for record in records])
+    said = [f"the scans differ in {mixed}; volumes stay on the scans' grids"] if mixed else []
     for name in regions:
         cut = [(record["regions"][name]["held"], task.id) for task, record in zip(tasks, records, strict=True)]
         short = [each for each in cut if each[0] < 0.9]

@@ -4,6 +4,8 @@ import gzip
 import math
 import warnings
 import zlib
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,9 +77,27 @@ class Scan:
     @property
     def orientation(self) -> str:
         """Where each axis leads to, such as "RAS" or "LPI"; an ``InputError`` as of ``placed``."""
-        from nibabel.orientations import aff2axcodes
+        return orientation_of(self.placed)
 
-        return "".join(map(str, aff2axcodes(self.placed)))
+
+def orientation_of(affine: FloatArray) -> str:
+    """Return where each axis leads to, such as "RAS" or "LPI"."""
+    from nibabel.orientations import aff2axcodes
+
+    return "".join(map(str, aff2axcodes(affine)))
+
+
+def mixed_grids(affines: Sequence[FloatArray]) -> str:
+    """Say in what grids differ, spacing (to two digits) or orientation, and how many have each; "" if in nothing."""
+    found = {
+        "spacing": Counter("x".join(f"{each:.2g}" for each in spacing_of(affine)) + " mm" for affine in affines),
+        "orientation": Counter(map(orientation_of, affines)),
+    }
+    return " and ".join(
+        f"{what} ({', '.join(f'{number} of {each}' for each, number in counts.most_common())})"
+        for what, counts in found.items()
+        if len(counts) > 1
+    )
 
 
 def is_scan(path: str | Path) -> bool:
