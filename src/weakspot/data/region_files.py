@@ -67,8 +67,9 @@ def tasks_of(cohort: Cohort, regions: Sequence[str]) -> list[Task]:
     if unknown := [name for name in regions if name not in REGIONS]:
         raise InputError(f"no region {', '.join(unknown)}: choose of {', '.join(REGIONS)}")
     table = cohort.table
-    if "segmentation" not in table:
-        raise InputError(f"the cohort lacks the column segmentation; its columns are {', '.join(table)}")
+    names = [str(name) for name in table.columns]
+    if "segmentation" not in names:
+        raise InputError(f"the cohort lacks the column segmentation; its columns are {', '.join(names)}")
     columns: dict[str, dict[str, str]] = {}
     for what in ("count", "slice"):
         named = {name: f"{what}_{name}" for name in regions if f"{what}_{name}" in table}
@@ -81,7 +82,7 @@ def tasks_of(cohort: Cohort, regions: Sequence[str]) -> list[Task]:
         columns[what] = named
     taken = {"id", "image", "segmentation", "subject", "mask", "region", "scan", "count", "slice", "slice_axis"}
     taken |= {f"{part}_{axis}" for part in ("spacing", "size", "start") for axis in AXES}
-    kept = [name for name in table if name not in taken and not name.startswith(("count_", "slice_"))]
+    kept = [name for name in names if name not in taken and not name.startswith(("count_", "slice_"))]
     tasks, problems = [], []
     for number, subject, (_, row) in zip(table.index, cohort.subjects, table.iterrows(), strict=True):
         wrong = []

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 from nibabel.orientations import apply_orientation, io_orientation
 from numpy.typing import NDArray
 
@@ -24,7 +25,7 @@ _DPI = 110
 
 
 def region_figure(scan: Scan, regions: Mapping[str, RegionVolume], title: str) -> Figure:
-    """Draw, a row a region, the axial, coronal and sagittal plane through the middle of its mask.
+    """Draw, a row a region, the axial, coronal and sagittal plane that has most of its mask.
 
     The mask is outlined, the volume that was cut out is a box, and letters say which way is which (left is on the
     left). Pixels are as high and as wide as the scan's spacing has them.
@@ -40,14 +41,14 @@ def region_figure(scan: Scan, regions: Mapping[str, RegionVolume], title: str) -
         rows = figure.subplots(len(regions), 3, squeeze=False)
         for (name, region), row in zip(regions.items(), rows, strict=True):
             mask = apply_orientation(region.mask, turn)
-            places = np.argwhere(mask)
-            # A slice that has much of the mask, where a centre of mass may lie between two halves.
-            middle = [int(np.median(places[:, axis])) for axis in range(3)]
+            # The middle of a region of two halves lies between them.
+            areas = [mask.sum(axis=tuple({0, 1, 2} - {axis})) for axis in range(3)]
+            fullest = [int(area.argmax()) for area in areas]
             size = np.array(region.values.shape)
             start = np.where(turn[:, 1] > 0, region.start, np.array(scan.values.shape) - region.start - size)
             box = start[order], size[order]
             for (plane, axes), axis in zip(_PLANES.items(), row, strict=True):
-                _draw(axis, values, mask, middle[axes[2]], axes, spacing, box, (low, high))
+                _draw(axis, values, mask, fullest[axes[2]], axes, spacing, box, (low, high))
                 axis.set_title(f"{name.replace('_', ' ')}, {plane}")
     return figure
 
@@ -85,5 +86,6 @@ def _draw(
     axis.set(xlim=(-0.5, width - 0.5), ylim=(-0.5, height - 0.5))
     ends = zip((*_ENDS[across], *_ENDS[upwards]), ((0.02, 0.5), (0.98, 0.5), (0.5, 0.03), (0.5, 0.97)), strict=True)
     for letter, (x, y) in ends:
-        axis.text(x, y, letter, color="white", transform=axis.transAxes, ha="center", va="center", fontsize=8)
+        text = axis.text(x, y, letter, color="white", transform=axis.transAxes, ha="center", va="center", fontsize=8)
+        text.set_path_effects([withStroke(linewidth=2, foreground="black")])
     axis.set_axis_off()
