@@ -81,7 +81,7 @@ def test_scans_that_cannot_be_used_do_not_stop_the_others(cohort: Path, trained:
     assert np.isnan(found["nowhere"].world_mm).all()
     assert np.isfinite(found["002"].world_mm).all()
     run(*arguments, "--out", tmp_path / "all", "--volume", 0, "--nonfinite", "zero", code=1)
-    counts = pd.read_csv(tmp_path / "all" / "counts.csv", dtype={"id": str})
+    counts = pd.read_csv(tmp_path / "all" / "counts.csv", dtype={"id": str}, keep_default_na=False)
     assert counts["id"].tolist() == ["nan", "four", "nowhere", "small", "constant", "002"]
 
 

@@ -95,28 +95,18 @@ def tasks_of(cohort: Cohort, regions: Sequence[str]) -> list[Task]:
             for what, named in columns.items()
         }
         for what, values in cells.items():
-            parsed = {name: parse_count(text) for name, text in values.items()}
             wrong += [
                 f"{what} of {name}: {text!r} is no whole number"
                 for name, text in values.items()
-                if isinstance(parsed[name], str)
+                if isinstance(parse_count(text), str)
             ]
-        problems += [f"row {number} (id {row['id']}): {'; '.join(wrong)}"] if wrong else []
-        tasks += (
-            []
-            if wrong
-            else [
-                Task(
-                    row["id"],
-                    subject,
-                    cohort.folder / row["image"],
-                    cohort.folder / row["segmentation"],
-                    cells["count"],
-                    {name: int(float(text)) for name, text in cells["slice"].items()},
-                    {name: row[name] for name in kept},
-                )
-            ]
-        )
+        if wrong:
+            problems.append(f"row {number} (id {row['id']}): {'; '.join(wrong)}")
+            continue
+        files = cohort.folder / row["image"], cohort.folder / row["segmentation"]
+        slices = {name: int(float(text)) for name, text in cells["slice"].items()}
+        further = {name: row[name] for name in kept}
+        tasks.append(Task(row["id"], subject, *files, cells["count"], slices, further))
     refuse("the cohort of scans", problems)
     return tasks
 
