@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "weakspot"
 # From the bottom to the top; a layer imports from those below it alone. Layers of one row do not import each other.
 LAYERS = [
     {"errors"},
-    {"files", "seeding", "slices", "types"},
+    {"files", "geometry", "seeding", "slices", "types"},
     {"settings", "devices"},
     {"data", "networks"},
     {"training"},

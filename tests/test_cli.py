@@ -214,7 +214,7 @@ def test_bad_arguments(cohort: Path, trained: Path, found: Path, tmp_path: Path)
 
 def test_help_names_the_commands():
     done = run("--help")
-    for command in ("demo", "train", "predict", "evaluate", "compare", "agreement"):
+    for command in ("demo", "train", "predict", "evaluate", "compare", "agreement", "regions"):
         assert command in done.stdout
 
 

@@ -142,3 +142,16 @@ def test_real_points_are_as_many_as_the_counts(shared_data):
         points = points_of(read_points(shared_data / name / "points.csv"), cohort.ids, 2, cohort.counts)
         assert [len(each) for each in points] == cohort.counts.tolist()
         assert all((each.extents is not None) == boxed for each in points)
+
+
+def test_points_of_one_region_and_of_images_without_a_position(tmp_path):
+    path = table(tmp_path, "id,i,j,k,x_mm,y_mm,z_mm,region\na,1,2,3,4,5,6,hippocampi\nb,1,2,3,,,,midbrain\n")
+    assert set(read_points(path)) == {"a", "b"}
+    assert np.isnan(read_points(path)["b"].world_mm).all()
+    assert list(read_points(path, "hippocampi")) == ["a"]
+    assert not read_points(path, "basal_ganglia")
+    write_points(tmp_path / "again.csv", read_points(path), 3)
+    assert (tmp_path / "again.csv").read_text().splitlines()[2] == "b,1.0,2.0,3.0,,,"
+    bad = table(tmp_path, "id,i,j,k,x_mm,y_mm,z_mm\na,1,2,3,four,5,6\nb,,2,3,4,5,6\n", "bad.csv")
+    with pytest.raises(InputError, match="2 problems"):
+        read_points(bad)

@@ -10,6 +10,7 @@ from weakspot.cli.compare import compare
 from weakspot.cli.demo import demo
 from weakspot.cli.evaluate import evaluate
 from weakspot.cli.predict import predict
+from weakspot.cli.regions import regions
 from weakspot.cli.study import study
 from weakspot.cli.train import train
 from weakspot.errors import InputError
@@ -39,7 +40,7 @@ def _common(
     pass
 
 
-for command in (demo, train, predict, evaluate, compare, agreement):
+for command in (demo, train, predict, evaluate, compare, agreement, regions):
     app.command()(command)
 
 

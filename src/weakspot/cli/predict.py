@@ -20,31 +20,38 @@ def predict(
     ] = "height",
     size: Annotated[int, typer.Option(min=1, help="Size of the maximum filter in voxels.")] = 6,
     split: Annotated[str | None, typer.Option(help="Only the rows of this split: train, val, test.")] = None,
-    maps: Annotated[bool, typer.Option("--maps", help="Write the attention maps too, as .npy.")] = False,
+    maps: Annotated[
+        bool, typer.Option("--maps", help="Write the attention maps too: .nii.gz of scans, .npy of 2D images.")
+    ] = False,
+    volume: Annotated[int | None, typer.Option(min=0, help="Which volume of 4D scans, from 0.")] = None,
+    nonfinite: Annotated[str, typer.Option(help="NaN and infinite voxels of scans: reject, or zero.")] = "reject",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores unless given.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
 ) -> None:
     """Find the objects of new images: detections.csv and counts.csv.
 
+    Points are voxel indices of the image as it is stored; of scans, world mm (RAS+) too.
     An image that cannot be read does not stop the others: it is listed at the end, with exit code 1.
     """
     import numpy as np
 
     from weakspot.cli.console import counting_bar, new_folder, say
     from weakspot.data.cohort import cohort_of_images, read_cohort
-    from weakspot.data.images import read_image
+    from weakspot.data.images import read_placed, scaled
     from weakspot.data.points import Points, write_points
     from weakspot.data.problems import refuse
+    from weakspot.data.scans import write_scan
     from weakspot.data.tables import write_table
     from weakspot.devices import choose_device, use_cpu
     from weakspot.errors import InputError
+    from weakspot.geometry import FloatArray, to_world
     from weakspot.predict import predict as predict_images
     from weakspot.training.run import load
 
     use_cpu(threads)
     chosen, trained = choose_device(device), load(run)
     is_table = len(images) == 1 and images[0].suffix.lower() in (".csv", ".tsv")
-    cohort = read_cohort(images[0], counts=False) if is_table else cohort_of_images(images)
+    cohort = read_cohort(images[0], counts=False, files=False) if is_table else cohort_of_images(images)
     if split is not None:
         cohort = cohort.with_split(split)
     if maps:
@@ -53,31 +60,37 @@ def predict(
             [f"id {name}" for name in cohort.ids if {"/", "\\"} & set(name)],
         )
     problems: list[str] = []
-    done: list[str] = []
+    done: list[tuple[str, FloatArray | None]] = []
 
     def readable() -> Iterator[Any]:
         for identifier, path in zip(cohort.ids, cohort.paths, strict=True):
             try:
-                image = read_image(path)
-                trained.check(image)
+                image = read_placed(path, volume, nonfinite)
+                trained.check(image.stored)
             except InputError as error:
                 problems.append(f"id {identifier}: {error}")
             else:
-                done.append(identifier)
-                yield image
+                done.append((identifier, image.affine))
+                yield scaled(image.stored)
 
     dims = trained.architecture.dims
     points: dict[str, Points] = {}
     counts: list[tuple[str, str]] = []
     with new_folder(out) as draft, counting_bar("images", len(cohort)) as advance:
-        predictions = predict_images(trained, readable(), method, chosen, size=size, score=score)
+        at_once = 1 if dims == 3 else 16
+        predictions = predict_images(trained, readable(), method, chosen, at_once, size=size, score=score)
         for index, prediction in enumerate(predictions):
-            identifier = done[index]
-            points[identifier] = Points(prediction.candidates.points, prediction.candidates.scores)
+            identifier, affine = done[index]
+            found = prediction.candidates
+            world = np.full(found.points.shape, np.nan) if affine is None else to_world(found.points, affine)
+            points[identifier] = Points(found.points, found.scores, world_mm=world if dims == 3 else None)
             counts.append((identifier, f"{prediction.count:.6g}"))
             if maps:
                 (draft / "maps").mkdir(exist_ok=True)
-                np.save(draft / "maps" / f"{identifier}.npy", prediction.attention)
+                if dims == 3:
+                    write_scan(draft / "maps" / f"{identifier}.nii.gz", prediction.attention, affine)
+                else:
+                    np.save(draft / "maps" / f"{identifier}.npy", prediction.attention)
             advance()
         if done:
             write_points(draft / "detections.csv", points, dims)

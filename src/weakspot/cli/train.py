@@ -15,13 +15,15 @@ def train(
     ] = "gp_unet",
     objective: Annotated[str, typer.Option(help="regression (the count) or classification (presence).")] = "regression",
     recipe: Annotated[str, typer.Option(help="fast, or paper (Adadelta from N(0, 1); hours).")] = "fast",
-    width: Annotated[int | None, typer.Option(min=1, help="Filters of the first scale; 8 in 2D unless given.")] = None,
+    width: Annotated[int | None, typer.Option(min=1, help="Filters of the first scale; 8 in 2D, 32 in 3D.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Length of the training, instead of the recipe's.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=2, help="Images a step, instead of the recipe's.")] = None,
     learning_rate: Annotated[float | None, typer.Option(min=0, help="Instead of the recipe's.")] = None,
     validation: Annotated[
         float, typer.Option(help="Share of the training subjects to validate on, where no split column says.")
     ] = 0.2,
+    volume: Annotated[int | None, typer.Option(min=0, help="Which volume of 4D scans, from 0.")] = None,
+    nonfinite: Annotated[str, typer.Option(help="NaN and infinite voxels of scans: reject, or zero.")] = "reject",
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same machine, same network.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores unless given.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
@@ -45,7 +47,7 @@ def train(
     use_cpu(threads)
     chosen = choose_device(device)
     splits = split_cohort(read_cohort(cohort), seed, validation)
-    stores = [load_images(split) for split in splits[:2]]
+    stores = [load_images(split, volume, nonfinite) for split in splits[:2]]
     if stores[0].channels != stores[1].channels:
         raise InputError(f"training images have {stores[0].channels} channels, validation images {stores[1].channels}")
     shape = tuple(max(sizes) for sizes in zip(stores[0].shape, stores[1].shape, strict=True))

@@ -15,14 +15,15 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORE
 MISSING = {"", "nan", "na", "n/a", "none", "null"}
 
 
-def cohort_problems(table: pd.DataFrame, folder: Path, counts: bool) -> list[str]:
+def cohort_problems(table: pd.DataFrame, folder: Path, counts: bool, files: bool = True) -> list[str]:
     """List all problems of a cohort table of text, in the order of its rows, each with its row and id.
 
-    Counts are looked at only if ``counts``; the rest is described at `weakspot.data.cohort.read_cohort`.
+    Counts are looked at only if ``counts``, whether files are there only if ``files``; the rest is described at
+    `weakspot.data.cohort.read_cohort`.
     """
 
     def file(text: str) -> str | None:
-        return (reason := file_problem(folder / text)) and f"{text}: {reason}"
+        return f"{text}: {reason}" if files and (reason := file_problem(folder / text)) else None
 
     def count(text: str) -> str | None:
         return problem if counts and isinstance(problem := parse_count(text), str) else None
@@ -41,14 +42,14 @@ def cohort_problems(table: pd.DataFrame, folder: Path, counts: bool) -> list[str
         for problems, cell in zip(found, cells, strict=True):
             problems += filter(None, [checks[name](cell)])
 
-    files = [os.path.realpath(folder / text) for text in columns["image"]] if "image" in columns else None
+    paths = [os.path.realpath(folder / text) for text in columns["image"]] if "image" in columns else None
     numbers = [int(row) for row in table.index]
     for row, first in repeated(columns["id"]):
         found[row].append(f"the id is that of row {numbers[first]}, too")
     for what, keys, group in (
-        ("image", files, "split"),
+        ("image", paths, "split"),
         ("subject", columns.get("subject"), "split"),
-        ("image", files, "subject"),
+        ("image", paths, "subject"),
     ):
         if keys is None or group not in columns:
             continue

@@ -92,7 +92,7 @@ class Splits(NamedTuple):
     test: Cohort
 
 
-def read_cohort(path: str | Path, counts: bool = True, images: bool = True) -> Cohort:
+def read_cohort(path: str | Path, counts: bool = True, images: bool = True, files: bool = True) -> Cohort:
     """Read and check a cohort table; the images themselves are not opened.
 
     The columns are ``id, image, count`` and, if wanted, ``mask, split, subject`` and any others, which are
@@ -108,6 +108,8 @@ def read_cohort(path: str | Path, counts: bool = True, images: bool = True) -> C
         missing, or filled in by half.
     images
         Whether ``image`` is needed. If not, as for evaluation, the files need not be there, nor the column.
+    files
+        Whether the files must be there. If not, a missing one is found when it is read, and stops no other.
 
     Raises
     ------
@@ -129,7 +131,7 @@ def read_cohort(path: str | Path, counts: bool = True, images: bool = True) -> C
         raise InputError(f"{path}: the table has a header and no rows")
     if "split" in table:
         table["split"] = table["split"].str.lower().replace("validation", "val")
-    refuse(str(path), cohort_problems(table, path.parent, counts))
+    refuse(str(path), cohort_problems(table, path.parent, counts, files))
     if counts:
         table["count"] = np.array([parse_count(text) for text in table["count"]], np.int64)
         if len(table) > 1 and table["count"].nunique() == 1:

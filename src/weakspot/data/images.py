@@ -1,34 +1,59 @@
 """Images: any readable file -> float32 (channels, *spatial) in [0, 1], and a cohort's images in memory."""
 
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from weakspot.data.cohort import Cohort
+from weakspot.data.cohort import Cohort, CohortWarning
 from weakspot.data.formats import READERS, Stored
-from weakspot.data.problems import file_problem, refuse
+from weakspot.data.problems import reading, refuse
+from weakspot.data.scans import ENDINGS, is_scan, mixed_grids, read_scan, unit_range
 from weakspot.errors import InputError
+from weakspot.geometry import FloatArray
 
 _INTEGERS = (np.uint8, np.uint16, np.int8, np.int16)
 
 
-def read_image(path: str | Path) -> NDArray[np.float32]:
+class Image(NamedTuple):
+    """An image as it was stored, and where it lies.
+
+    Attributes
+    ----------
+    stored : (channels, *spatial)
+        8 or 16 bit, or float32.
+    affine : (4, 4) or None
+        Of a scan: voxel index -> world, mm.
+    """
+
+    stored: Stored
+    affine: FloatArray | None = None
+
+
+def read_image(path: str | Path, volume: int | None = None, nonfinite: str = "reject") -> NDArray[np.float32]:
     """Read one image.
 
-    Formats: PNG, JPEG, BMP, TIFF of one page, and ``.npy``, (height, width) or (height, width, 3). Axes and
-    their order are the file's own. Colour has three channels, palettes are looked up, transparency is left
-    out.
+    Formats: PNG, JPEG, BMP, TIFF of one page, and ``.npy``, (height, width) or (height, width, 3); scans, see
+    `weakspot.data.scans`. Axes and their order are the file's own. Colour has three channels, palettes are looked up,
+    transparency is left out.
+
+    Parameters
+    ----------
+    path
+        The file.
+    volume, nonfinite
+        Of scans, as for `weakspot.data.scans.read_scan`.
 
     Returns
     -------
     (channels, *spatial) float32
         Integers divided by the largest of their type, so in [0, 1] (signed types may go down to -1); true is
-        1; floats as they are.
+        1; floats as they are; scans brought to [0, 1] by `weakspot.data.scans.unit_range`.
 
     Raises
     ------
@@ -36,24 +61,26 @@ def read_image(path: str | Path) -> NDArray[np.float32]:
         No such file, an unknown ending, a file that is damaged, empty or something else, several pages, NaN
         or infinite values, a type without a scale, an orientation tag that turns the image.
     """
-    return scaled(read_stored(path))
+    return scaled(read_placed(path, volume, nonfinite).stored)
 
 
 def read_stored(path: str | Path) -> Stored:
     """Read one image as ``read_image`` does, in the file's own type (8 or 16 bit) or float32."""
+    return read_placed(path).stored
+
+
+def read_placed(path: str | Path, volume: int | None = None, nonfinite: str = "reject") -> Image:
+    """Read one image as ``read_image`` does, in the file's own type (8 or 16 bit) or float32, with its affine."""
     path = Path(path)
+    if is_scan(path):
+        scan = read_scan(path, volume, nonfinite)
+        return Image(unit_range(scan.values)[None], scan.affine)
     name = path.name.lower()
     reader = next((reader for suffix, reader in READERS.items() if name.endswith(suffix)), None)
-    if problem := file_problem(path):
-        raise InputError(f"{path}: {problem}")
-    if reader is None:
-        raise InputError(f"{path}: files of this ending are not read, only {', '.join(READERS)}")
-    try:
-        return _usable(reader(path))
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-    except Exception as error:  # a decoder may raise anything on a damaged file
-        raise InputError(f"{path}: cannot be read, being damaged or not what its ending says ({error!r})") from error
+    with reading(path):
+        if reader is None:
+            raise InputError(f"files of this ending are not read, only {', '.join((*READERS, *ENDINGS))}")
+        return Image(_usable(reader(path)))
 
 
 def scaled(image: Stored) -> NDArray[np.float32]:
@@ -110,23 +137,38 @@ class ImageStore:
         return batch
 
 
-def load_images(cohort: Cohort) -> ImageStore:
+def load_images(cohort: Cohort, volume: int | None = None, nonfinite: str = "reject") -> ImageStore:
     """Read all images of a cohort.
+
+    Parameters
+    ----------
+    cohort
+        What ``read_cohort`` returned.
+    volume, nonfinite
+        Of scans, as for `weakspot.data.scans.read_scan`.
 
     Raises
     ------
     InputError
         Lists every image that cannot be read, and every one whose channels or dimensions differ from those of
         most.
+
+    Warns
+    -----
+    CohortWarning
+        Scans differ in spacing or orientation.
     """
-    images: dict[str, Stored] = {}
+    images: dict[str, Image] = {}
     problems: list[str] = []
     for identifier, path in zip(cohort.ids, cohort.paths, strict=True):
         try:
-            images[identifier] = read_stored(path)
+            images[identifier] = read_placed(path, volume, nonfinite)
         except InputError as error:
             problems.append(f"id {identifier}: {error}")
-    kinds = {identifier: f"{len(image)} channel(s) in {image.ndim - 1}D" for identifier, image in images.items()}
+    kinds = {
+        identifier: f"{len(image.stored)} channel(s) in {image.stored.ndim - 1}D"
+        for identifier, image in images.items()
+    }
     common = Counter(kinds.values()).most_common(1)
     problems += [
         f"id {identifier}: {kind}, where most images have {common[0][0]}"
@@ -134,7 +176,13 @@ def load_images(cohort: Cohort) -> ImageStore:
         if kind != common[0][0]
     ]
     refuse("the cohort's images", problems)
-    return ImageStore(tuple(images.values()))
+    if mixed := mixed_grids([image.affine for image in images.values() if image.affine is not None]):
+        warnings.warn(
+            f"the scans differ in {mixed}: a network sees voxels, and knows neither mm nor orientation",
+            CohortWarning,
+            stacklevel=2,
+        )
+    return ImageStore(tuple(image.stored for image in images.values()))
 
 
 def _usable(image: Stored) -> Stored:

@@ -40,7 +40,7 @@ class Points:
     extents : (n, dims) or None
         The sizes in voxels of the box, centred on the point, that a hit must fall into.
     world_mm : (n, dims) or None
-        The same points in the world's frame (RAS+), for images that have one.
+        The same points in the world's frame (RAS+); NaN for an image that has none.
     """
 
     coordinates: FloatArray
@@ -84,11 +84,12 @@ class PointsTable(dict[str, Points]):
         return PointsTable({key: each for key, each in self.items() if key not in ids}, self.path, self.none)
 
 
-def read_points(path: str | Path) -> PointsTable:
+def read_points(path: str | Path, region: str | None = None) -> PointsTable:
     """Read a table of points: ``id``, then ``y, x`` (2D) or ``i, j, k`` (3D), as voxel indices.
 
     Optional: ``score``; ``height, width`` in 2D or ``extent_i, extent_j, extent_k`` in 3D; ``x_mm, y_mm,
-    z_mm`` in 3D. Further columns are left out. Images without a point have no row, see ``points_of``.
+    z_mm`` in 3D, empty where an image has no position. Further columns are left out. Images without a point have no
+    row, see ``points_of``. With ``region``, only the rows whose column ``region`` is this one.
 
     Returns
     -------
@@ -101,7 +102,8 @@ def read_points(path: str | Path) -> PointsTable:
         Columns missing, or of 2D and 3D at once; lists every row with a cell that is missing, no number, NaN
         or infinite, or with an extent that is not positive.
     """
-    table = read_table(path, ("id",))
+    table = read_table(path, ("id",) if region is None else ("id", "region"))
+    table = table if region is None else table[table["region"] == region]
     parts = _parts(path, list(table.columns))
     ids = list(table["id"])
     found = [[] if identifier else ["the id is missing"] for identifier in ids]
@@ -109,6 +111,8 @@ def read_points(path: str | Path) -> PointsTable:
     for part, columns in parts.items():
         arrays[part] = np.array([[number(text) for text in table[column]] for column in columns], float).T
         wrong = ~np.isfinite(arrays[part]) | ((arrays[part] <= 0) & (part == "extents"))
+        if part == "world_mm":
+            wrong &= (table[list(columns)] != "").to_numpy()
         for place, axis in np.argwhere(wrong):
             text = table[columns[axis]].iat[place]
             found[place].append(
@@ -151,7 +155,11 @@ def write_points(path: str | Path, points: Mapping[str, Points], dims: int) -> N
     rows = (
         [
             identifier,
-            *(repr(float(value)) for part in parts for value in np.atleast_1d(getattr(each, part)[place])),
+            *(
+                "" if part == "world_mm" and np.isnan(value) else repr(float(value))
+                for part in parts
+                for value in np.atleast_1d(getattr(each, part)[place])
+            ),
         ]
         for identifier, each in points.items()
         for place in range(len(each))

@@ -1,7 +1,8 @@
 """Problems of input, gathered and reported at once."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from weakspot.errors import InputError
@@ -40,3 +41,18 @@ def file_problem(path: Path) -> str | None:
     if not os.access(path, os.R_OK):
         return "the file may not be read: permission denied"
     return "the file is empty" if os.path.getsize(path) == 0 else None
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Put the file's name before whatever is wrong with it, from its absence to what a decoder raises on damage."""
+    if problem := file_problem(path):
+        raise InputError(f"{path}: {problem}")
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except (MemoryError, Warning):
+        raise
+    except Exception as error:  # a decoder may raise anything on a damaged file
+        raise InputError(f"{path}: cannot be read, being damaged or not what its ending says ({error!r})") from error

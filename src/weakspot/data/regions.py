@@ -1,0 +1,309 @@
+"""Brain regions: from a scan and FreeSurfer's or SynthSeg's labels to volumes of one size (paper 3.4).
+
+Nothing is resampled but the labels: a region volume is cut from the scan's own grid, whatever its orientation, and its
+affine is the scan's, moved by whole voxels.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from weakspot.errors import InputError
+from weakspot.geometry import FloatArray, largest_distance_mm, shifted, spacing_of
+
+Mask = NDArray[np.bool_]
+
+MIDBRAIN, BRAIN_STEM, VENTRICLES, WHITE_MATTER = 173, 16, (4, 43), (2, 41, 77)
+# Where only the whole brain stem is labelled: its part that lies so far below its top, in mm.
+MIDBRAIN_BELOW_TOP_MM = (4.0, 13.0)
+# The scored slice is so far above the ventricles' top; the "10 cm" of section 3.2 are no human brain's.
+ABOVE_VENTRICLES_MM = 10.0
+SMOOTH_MM = 1.0
+
+
+@dataclass(frozen=True)
+class Region:
+    """A region as the paper cuts it out.
+
+    Attributes
+    ----------
+    labels : tuple of int
+        What it is made of.
+    size_vox : (3,)
+        The paper's volume, left-right by back-front by down-up, of voxels of about 0.49 x 0.49 x 0.8 mm.
+    """
+
+    labels: tuple[int, ...]
+    size_vox: tuple[int, int, int]
+
+
+REGIONS = {
+    "midbrain": Region((MIDBRAIN,), (88, 88, 11)),
+    "hippocampi": Region((17, 53), (168, 128, 84)),
+    "basal_ganglia": Region((11, 50, 12, 51, 13, 52, 26, 58), (168, 128, 84)),  # caudate, putamen, pallidum, accumbens
+    "centrum_semiovale": Region(WHITE_MATTER, (250, 290, 14)),
+}
+
+
+@dataclass(frozen=True)
+class RegionSettings:
+    """How regions are cut out.
+
+    Attributes
+    ----------
+    size : (3,) or None
+        Of the volume, left-right by back-front by down-up; the paper's unless given.
+    size_in_mm : bool
+        Whether ``size`` is in mm, and not in voxels.
+    smooth_mm : float
+        Standard deviation of the Gaussian that smooths the mask; 0 for a mask with hard edges.
+    """
+
+    size: tuple[float, float, float] | None = None
+    size_in_mm: bool = False
+    smooth_mm: float = SMOOTH_MM
+
+
+@dataclass(frozen=True, eq=False)
+class RegionVolume:
+    """One region of one scan.
+
+    Attributes
+    ----------
+    values : (i, j, k) float32
+        Intensities in [0, 1]; 0 outside of the region.
+    affine : (4, 4)
+        Voxel index -> world, mm.
+    start : (3,) int
+        The scan's index of the first voxel; may be negative, where the volume leaves the scan and is 0.
+    mask : bool
+        The region on the whole scan.
+    slice_axis : int
+        The axis that goes up: the one across the slices that the paper speaks of.
+    slice : int or None
+        Along it, counted from 0 in the volume: the annotated slice; for the centrum semiovale the one 10 mm above the
+        ventricles where none is given.
+    held : float
+        The share of the region that lies in the volume.
+    """
+
+    values: NDArray[np.float32]
+    affine: FloatArray
+    start: NDArray[np.int64]
+    mask: Mask
+    slice_axis: int
+    slice: int | None
+    held: float
+
+
+def on_grid_of(
+    labels: NDArray[np.int32], labels_affine: FloatArray, shape: tuple[int, ...], affine: FloatArray
+) -> NDArray[np.int32]:
+    """Resample labels to another grid through the affines, each voxel taking the label nearest to its centre.
+
+    Grids that differ by less than a hundredth of a voxel are the same.
+
+    Raises
+    ------
+    InputError
+        No label lies in the other grid.
+    """
+    close = 0.01 * spacing_of(affine).min()
+    if labels.shape == shape and largest_distance_mm(labels_affine, affine, shape) <= close:
+        return labels
+    back = np.linalg.solve(labels_affine, affine)
+    moved: NDArray[np.int32] = ndimage.affine_transform(
+        labels, back[:3, :3], back[:3, 3], shape, order=0, mode="constant", cval=0
+    )
+    if labels.any() and not moved.any():
+        raise InputError("the segmentation lies outside of the scan: they are not of one scan, or were moved since")
+    return moved
+
+
+def anatomical_axes(affine: FloatArray) -> tuple[tuple[int, int], ...]:
+    """Return, for left-right, back-front and down-up, the voxel axis nearest to it and its sense, 1 or -1."""
+    from nibabel.orientations import io_orientation
+
+    found = {int(world): (axis, int(sense)) for axis, (world, sense) in enumerate(io_orientation(affine))}
+    return tuple(found[world] for world in range(3))
+
+
+def extract(
+    values: NDArray[np.float32],
+    affine: FloatArray,
+    labels: NDArray[np.int32],
+    name: str,
+    settings: RegionSettings = RegionSettings(),
+    scored: int | None = None,
+) -> RegionVolume:
+    """Cut one region out of a scan (paper 3.4).
+
+    The volume is centred on the region's centre of mass. Intensities are multiplied by the region's mask, smoothed,
+    and then divided by their largest value (after their smallest, if negative, was taken off), so that they lie in
+    [0, 1].
+
+    midbrain
+        Label 173, which FreeSurfer's substructures have; else the part of the brain stem (16) that lies 4 to 13 mm
+        below its top, in whole slices.
+    hippocampi, basal_ganglia
+        Their labels.
+    centrum_semiovale
+        White matter (2, 41, and 77, its hypointensities) above the top of the lateral ventricles, in the slices of
+        the volume, which lie around the one 10 mm above that top, or around ``scored``.
+
+    Tops are looked for in the largest connected part of each structure.
+
+    Parameters
+    ----------
+    values, affine
+        The scan, (i, j, k), and its (4, 4) affine.
+    labels : (i, j, k)
+        On the scan's grid, see `on_grid_of`.
+    name
+        A key of ``REGIONS``.
+    settings
+        Size and smoothing.
+    scored
+        The annotated slice of the scan, counted from 0 along the axis that goes up.
+
+    Raises
+    ------
+    InputError
+        The region is not among the labels (which are listed), or lies outside of the scan; it is constant; the slice
+        is not in the scan or in the volume.
+    """
+    axes = anatomical_axes(affine)
+    up, sense = axes[2]
+    spacing = spacing_of(affine)
+    size = _size(name, settings, axes, spacing)
+    if scored is not None and not 0 <= scored < values.shape[up]:
+        raise InputError(f"slice {scored}: the scan has the slices 0 to {values.shape[up] - 1} along {'ijk'[up]}")
+    if name == "centrum_semiovale":
+        mask, scored = _above_ventricles(labels, up, sense, float(spacing[up]), int(size[up]), scored)
+    elif name == "midbrain" and not (labels == MIDBRAIN).any():
+        mask = _upper_brain_stem(labels, up, sense, float(spacing[up]))
+    else:
+        mask = _having(labels, REGIONS[name].labels, name)
+    centre = np.array(ndimage.center_of_mass(mask))
+    start = np.floor(centre - (size - 1) / 2 + 0.5).astype(np.int64)
+    if name == "centrum_semiovale":
+        assert scored is not None
+        start[up] = scored - size[up] // 2
+    if scored is not None and not 0 <= scored - start[up] < size[up]:
+        raise InputError(f"slice {scored} is not in the volume, which has {start[up]} to {start[up] + size[up] - 1}")
+    weights = _smoothed(mask, start, size, settings.smooth_mm / spacing)
+    volume = window(values, start, size)
+    inside = volume[weights > 0]
+    if not inside.size or inside.min() == inside.max():
+        raise InputError(f"every voxel of {name} has the same value: the scan is empty there")
+    volume = (volume - min(inside.min(), np.float32(0))) * weights
+    return RegionVolume(
+        np.ascontiguousarray(volume / volume.max()),
+        shifted(affine, start),
+        start,
+        mask,
+        up,
+        None if scored is None else int(scored - start[up]),
+        float(np.count_nonzero(window(mask, start, size)) / np.count_nonzero(mask)),
+    )
+
+
+def window(
+    values: NDArray[Any], start: Sequence[int] | NDArray[Any], size: Sequence[int] | NDArray[Any]
+) -> NDArray[Any]:
+    """Return a copy of the box of ``size`` that begins at ``start``; 0 where it leaves the array."""
+    result = np.zeros(tuple(map(int, size)), values.dtype)
+    here, there = [], []
+    for first, length, whole in zip(start, size, values.shape, strict=True):
+        low, high = max(int(first), 0), min(int(first) + int(length), whole)
+        here.append(slice(low, max(high, low)))
+        there.append(slice(low - int(first), max(high, low) - int(first)))
+    result[tuple(there)] = values[tuple(here)]
+    return result
+
+
+def _size(
+    name: str, settings: RegionSettings, axes: Sequence[tuple[int, int]], spacing: FloatArray
+) -> NDArray[np.int64]:
+    """Return the volume's size in voxels along the scan's own axes."""
+    size = np.empty(3, np.int64)
+    for wanted, (axis, _) in zip(settings.size or REGIONS[name].size_vox, axes, strict=True):
+        size[axis] = max(round(wanted / spacing[axis] if settings.size_in_mm else wanted), 1)
+    return size
+
+
+def _having(labels: NDArray[np.int32], wanted: Sequence[int], what: str) -> Mask:
+    mask: Mask = np.isin(labels, wanted)
+    if not mask.any():
+        present = np.unique(labels)
+        listed = ", ".join(map(str, present[:60])) + (" ..." if len(present) > 60 else "")
+        raise InputError(
+            f"no voxel of {what} (labels {', '.join(map(str, wanted))}); within the scan, the segmentation has the "
+            f"labels {listed}: expected those of FreeSurfer or SynthSeg"
+        )
+    return mask
+
+
+def _largest_part(mask: Mask) -> Mask:
+    box = ndimage.find_objects(mask.astype(np.int8))[0]
+    parts, number = ndimage.label(mask[box])
+    if number < 2:
+        return mask
+    largest = np.zeros_like(mask)
+    largest[box] = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
+    return largest
+
+
+def _top(mask: Mask, up: int, sense: int) -> int:
+    """Return the uppermost slice that the mask has a voxel in."""
+    slices = np.flatnonzero(mask.any(axis=tuple(axis for axis in range(3) if axis != up)))
+    return int(slices.max() if sense > 0 else slices.min())
+
+
+def _heights(shape: tuple[int, ...], up: int, sense: int, top: int) -> NDArray[np.int64]:
+    """Return how many slices each voxel lies above the slice ``top``, to be broadcast."""
+    along = [1, 1, 1]
+    along[up] = -1
+    return (sense * (np.arange(shape[up]) - top)).reshape(along)
+
+
+def _upper_brain_stem(labels: NDArray[np.int32], up: int, sense: int, spacing: float) -> Mask:
+    stem = _largest_part(_having(labels, (BRAIN_STEM,), f"midbrain (label {MIDBRAIN}), nor of the brain stem"))
+    below = -spacing * _heights(labels.shape, up, sense, _top(stem, up, sense))
+    return stem & (below >= MIDBRAIN_BELOW_TOP_MM[0]) & (below <= MIDBRAIN_BELOW_TOP_MM[1])
+
+
+def _above_ventricles(
+    labels: NDArray[np.int32], up: int, sense: int, spacing: float, thickness: int, scored: int | None
+) -> tuple[Mask, int]:
+    """Return the centrum semiovale within ``thickness`` slices around the scored one, and that slice."""
+    white = _having(labels, WHITE_MATTER, "white matter")
+    _having(labels, VENTRICLES, "the lateral ventricles")
+    tops = [_top(_largest_part(labels == each), up, sense) for each in VENTRICLES if (labels == each).any()]
+    top = max(tops) if sense > 0 else min(tops)
+    if scored is None:
+        scored = top + sense * round(ABOVE_VENTRICLES_MM / spacing)
+    place = np.arange(labels.shape[up]) - (scored - thickness // 2)
+    chosen = ((place >= 0) & (place < thickness)).reshape(_heights(labels.shape, up, sense, top).shape)
+    mask: Mask = white & chosen & (_heights(labels.shape, up, sense, top) > 0)
+    if not mask.any():
+        raise InputError(
+            f"no white matter in the {thickness} slices around slice {scored}, above the lateral ventricles (which end "
+            f"at slice {top}): the scan does not reach so far up, or the slice is another one's"
+        )
+    return mask, scored
+
+
+def _smoothed(mask: Mask, start: NDArray[np.int64], size: NDArray[np.int64], sigma: FloatArray) -> NDArray[np.float32]:
+    """Return the smoothed mask in the volume, as if smoothed on the whole scan; 0 to 1."""
+    margin = np.ceil(3 * sigma).astype(np.int64)
+    weights = window(mask, start - margin, size + 2 * margin).astype(np.float32)
+    if sigma.any():
+        weights = ndimage.gaussian_filter(weights, sigma, truncate=3, mode="constant")
+    inner = tuple(slice(int(each), int(each) + int(length)) for each, length in zip(margin, size, strict=True))
+    result: NDArray[np.float32] = weights[inner]
+    return result

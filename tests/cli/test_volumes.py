@@ -1,0 +1,101 @@
+"""Training and prediction on volumes: scans in, voxel indices and world mm out."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.test_cli import fails, run
+from tests.test_geometry import AFFINES
+from weakspot.data.cohort import CohortWarning, cohort_of_images
+from weakspot.data.images import load_images, read_image
+from weakspot.data.points import read_points
+from weakspot.data.scans import read_scan, write_scan
+from weakspot.geometry import to_voxel, to_world
+
+QUICK = ["--steps", "4", "--batch-size", "4", "--width", "2", "--threads", "1"]
+AFFINE = AFFINES["oblique"]
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve scans of different sizes with 0 to 2 bright balls."""
+    folder = tmp_path_factory.mktemp("volumes")
+    rng = np.random.default_rng(0)
+    lines = ["id,image,count,split"]
+    for number in range(12):
+        values = rng.integers(50, 400, (12 + number % 2, 11, 9)).astype(np.int16)
+        for ball in range(number % 3):
+            values[4 * ball + 1 : 4 * ball + 4, 3:6, 3:6] = 3000
+        write_scan(folder / f"{number:03d}.nii.gz", values, AFFINE)
+        lines.append(f"{number:03d},{number:03d}.nii.gz,{number % 3},{'test' if number > 8 else 'train'}")
+    (folder / "cohort.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(cohort: Path) -> Path:
+    run("train", cohort / "cohort.csv", "--out", cohort / "run", *QUICK)
+    return cohort / "run"
+
+
+def test_from_scans_to_world_coordinates(cohort: Path, trained: Path):
+    out = cohort / "found"
+    run("predict", trained, cohort / "cohort.csv", "--split", "test", "--out", out, "--maps", "--threads", 1)
+    found = pd.read_csv(out / "detections.csv", dtype={"id": str})
+    assert list(found) == ["id", "i", "j", "k", "x_mm", "y_mm", "z_mm", "score"]
+    assert set(found["id"]) == {"009", "010", "011"}
+    index, world = found[["i", "j", "k"]].to_numpy(float), found[["x_mm", "y_mm", "z_mm"]].to_numpy()
+    assert np.allclose(world, to_world(index, AFFINE), atol=1e-4)
+    assert np.allclose(to_voxel(world, AFFINE), index, atol=1e-4)
+    for name, rows in found.groupby("id"):
+        attention = read_scan(out / "maps" / f"{name}.nii.gz")
+        assert attention.values.shape == read_scan(cohort / f"{name}.nii.gz").values.shape
+        assert np.allclose(attention.affine, AFFINE, atol=1e-4)
+        at = attention.values[tuple(rows[["i", "j", "k"]].to_numpy(int).T)]
+        assert np.array_equal(at, rows["score"].to_numpy(np.float32))
+
+
+@pytest.mark.filterwarnings("default")
+def test_scans_that_cannot_be_used_do_not_stop_the_others(cohort: Path, trained: Path, tmp_path: Path):
+    values = np.ones((12, 11, 9), np.float32)
+    write_scan(tmp_path / "nan.nii.gz", np.where(np.eye(11, 9) > 0, np.nan, values), AFFINE)
+    write_scan(tmp_path / "four.nii.gz", np.stack([values, values], 3), AFFINE)
+    write_scan(tmp_path / "nowhere.nii.gz", read_scan(cohort / "002.nii.gz").values, None)
+    write_scan(tmp_path / "small.nii.gz", np.arange(6.0).reshape(1, 2, 3), AFFINE)  # padded as far as it must be
+    write_scan(tmp_path / "constant.nii.gz", 7 * values, AFFINE)
+    names = ["nan", "four", "nowhere", "small", "constant", "gone"]
+    lines = ["id,image", *(f"{name},{name}.nii.gz" for name in names), f"002,{cohort / '002.nii.gz'}"]
+    (tmp_path / "new.csv").write_text("\n".join(lines) + "\n")
+    arguments = ["predict", trained, tmp_path / "new.csv", "--threads", 1]
+    done = run(*arguments, "--out", tmp_path / "out", code=1)
+    assert "3 of 7 images were left out" in done.stderr
+    for name, reason in (("nan", "108 of its 1188 voxels"), ("four", "--volume, 0 to 1"), ("gone", "no such file")):
+        assert any(f"id {name}: " in line and reason in line for line in done.stderr.splitlines()), done.stderr
+    counts = pd.read_csv(tmp_path / "out" / "counts.csv", dtype={"id": str}).set_index("id")["count"]
+    assert counts.index.tolist() == ["nowhere", "small", "constant", "002"]
+    assert np.isfinite(counts).all()
+    assert counts["nowhere"] == counts["002"]
+    found = read_points(tmp_path / "out" / "detections.csv")  # without a position: cells that are empty
+    assert np.isnan(found["nowhere"].world_mm).all()
+    assert np.isfinite(found["002"].world_mm).all()
+    run(*arguments, "--out", tmp_path / "all", "--volume", 0, "--nonfinite", "zero", code=1)
+    counts = pd.read_csv(tmp_path / "all" / "counts.csv", dtype={"id": str}, keep_default_na=False)
+    assert counts["id"].tolist() == ["nan", "four", "nowhere", "small", "constant", "002"]
+
+
+def test_images_of_other_dimensions_are_refused(cohort: Path, trained: Path, tmp_path: Path):
+    np.save(tmp_path / "flat.npy", np.zeros((12, 11), np.float32))
+    assert "2D" in fails("predict", trained, tmp_path / "flat.npy", "--out", tmp_path / "out")
+
+
+def test_grids_that_differ_are_told(tmp_path: Path):
+    values = np.arange(27, dtype=np.float32).reshape(3, 3, 3)
+    for name in ("isotropic", "left-handed", "anisotropic"):
+        write_scan(tmp_path / f"{name}.nii.gz", values, AFFINES[name])
+    alike = cohort_of_images([tmp_path / "isotropic.nii.gz"] * 1)
+    assert len(load_images(alike)) == 1
+    with pytest.warns(CohortWarning, match=r"spacing \(2 of 0.49x0.49x0.8 mm, 1 of 1x1x1 mm\) and orientation"):
+        load_images(cohort_of_images(sorted(tmp_path.glob("*.nii.gz"))))
+    assert read_image(tmp_path / "isotropic.nii.gz").shape == (1, 3, 3, 3)

@@ -1,0 +1,207 @@
+"""Regions: worked by hand on a head of boxes, in all orientations, with whatever the labels may lack."""
+
+import itertools
+
+import nibabel as nib
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from tests.data.heads import BOXES, SHAPE, box, head
+from tests.test_geometry import AFFINES, affine_of, turned
+from weakspot.data.regions import REGIONS, RegionSettings, anatomical_axes, extract, on_grid_of, window
+from weakspot.data.scans import read_labels, read_scan
+from weakspot.errors import InputError
+from weakspot.geometry import carried, to_world
+
+LABELS, VALUES, AFFINE = head()
+HARD = RegionSettings((31, 33, 13), smooth_mm=0)
+
+
+def refusal(*arguments, **options):
+    with pytest.raises(InputError) as refused:
+        extract(*arguments, **options)
+    return str(refused.value)
+
+
+def test_a_volume_around_the_centre_of_mass():
+    found = extract(VALUES, AFFINE, LABELS, "hippocampi", HARD)
+    # Boxes 9..11 and 29..31, 20..26, 9..13: the centre is (20, 23, 11), and 31x33x13 begin 15, 16 and 6 before it.
+    assert found.start.tolist() == [5, 7, 5]
+    assert found.values.shape == (31, 33, 13)
+    mask = np.isin(LABELS, (17, 53))
+    assert np.array_equal(found.mask, mask)
+    expected = np.where(mask, VALUES, 0)[5:36, 7:40, 5:18] / VALUES[mask].max()
+    assert np.allclose(found.values, expected, atol=1e-6)
+    assert (found.values.min(), found.values.max(), found.held) == (0, 1, 1)
+    assert np.allclose(to_world([0, 0, 0], found.affine), to_world([5, 7, 5], AFFINE))
+    assert (found.slice_axis, found.slice) == (2, None)
+
+
+def test_the_papers_sizes_are_the_default():
+    for name, size in {
+        "midbrain": (88, 88, 11),
+        "hippocampi": (168, 128, 84),
+        "basal_ganglia": (168, 128, 84),
+        "centrum_semiovale": (250, 290, 14),
+    }.items():
+        found = extract(VALUES, AFFINE, LABELS, name)
+        assert found.values.shape == size
+        # larger than the scan: 0 around it, and nothing lost
+        centre = np.round(carried([[20, 23, 11]], AFFINE, found.affine)[0]).astype(int)
+        assert np.array_equal(centre, np.array([20, 23, 11]) - found.start)
+        assert found.held == 1 or name == "midbrain"
+
+
+def test_sizes_in_mm():
+    labels, values, affine = head((0.5, 0.5, 2.0))
+    found = extract(values, affine, labels, "hippocampi", RegionSettings((15.6, 16.4, 26), size_in_mm=True))
+    assert found.values.shape == (31, 33, 13)
+
+
+def test_the_upper_brain_stem_where_the_midbrain_has_no_label():
+    found = extract(VALUES, AFFINE, LABELS, "midbrain", HARD)
+    # Its top is slice 15: 4 to 13 mm below are the slices 11 down to 2.
+    assert np.flatnonzero(found.mask.any(axis=(0, 1))).tolist() == list(range(2, 12))
+    assert not (found.mask & (LABELS != 16)).any()
+    labels, values, affine = head((1, 1, 2.0))
+    found = extract(values, affine, labels, "midbrain", HARD)  # 4 to 12 mm
+    assert np.flatnonzero(found.mask.any(axis=(0, 1))).tolist() == list(range(9, 14))
+    labels[20, 20, 8] = 173
+    assert np.argwhere(extract(values, affine, labels, "midbrain", RegionSettings((5, 5, 5))).mask).tolist() == [
+        [20, 20, 8]
+    ]
+
+
+def test_centrum_semiovale_lies_around_the_slice_10_mm_above_the_ventricles():
+    found = extract(VALUES, AFFINE, LABELS, "centrum_semiovale", RegionSettings((31, 33, 14), smooth_mm=0))
+    # The top is slice 25, so the slice is 35; of 14 slices, 28 to 41, it is number 7. White matter ends at slice 41.
+    assert (int(found.start[2]), found.slice) == (28, 7)
+    assert np.flatnonzero(found.mask.any(axis=(0, 1))).tolist() == list(range(28, 42))
+    assert not (found.mask & ~np.isin(LABELS, (2, 41))).any()
+    given = extract(VALUES, AFFINE, LABELS, "centrum_semiovale", RegionSettings((31, 33, 14)), scored=30)
+    assert (int(given.start[2]), given.slice) == (23, 7)
+    assert np.flatnonzero(given.mask.any(axis=(0, 1))).min() == 26  # nothing below the top
+    labels, values, affine = head((1, 1, 4.0))
+    found = extract(values, affine, labels, "centrum_semiovale", RegionSettings((31, 33, 5)))
+    assert found.start[2] + found.slice == 25 + 2  # 8 mm: the nearest to 10
+    stray = LABELS.copy()
+    stray[3, 3, 40] = 4  # a voxel that was labelled wrongly
+    assert extract(VALUES, AFFINE, stray, "centrum_semiovale", HARD).start[2] == 29
+    spots = LABELS.copy()
+    spots[10:12, 10:12, 35] = 77
+    whole = extract(VALUES, AFFINE, LABELS, "centrum_semiovale", HARD).mask
+    assert np.array_equal(extract(VALUES, AFFINE, spots, "centrum_semiovale", HARD).mask, whole)
+
+
+@pytest.mark.parametrize("name", REGIONS)
+def test_every_orientation_gives_the_same_volume(name):
+    labels_here, values_here, affine_here = head((1, 1, 1.3))  # by which every centre of mass is a voxel's centre
+    expected = extract(values_here, affine_here, labels_here, name, RegionSettings((31, 33, 13)))
+    image = nib.Nifti1Image(values_here, affine_here)
+    for order, senses in itertools.product(itertools.permutations(range(3)), itertools.product((1, -1), repeat=3)):
+        turn = np.array([[axis, sense] for axis, sense in zip(order, senses, strict=True)])
+        turned_image = image.as_reoriented(turn)
+        labels = nib.orientations.apply_orientation(labels_here, turn)
+        affine = turned_image.affine
+        found = extract(np.asarray(turned_image.dataobj), affine, labels, name, RegionSettings((31, 33, 13)))
+        back = nib.orientations.io_orientation(affine)
+        assert np.allclose(nib.orientations.apply_orientation(found.values, back), expected.values, atol=1e-6)
+        axes = anatomical_axes(affine)
+        assert [found.values.shape[axis] for axis, _ in axes] == [31, 33, 13]
+        assert found.slice_axis == axes[2][0]
+        # the same voxel is at the same place in the world
+        places = np.argwhere(found.values > 0.9)[:20]
+        there = np.rint(carried(places, found.affine, expected.affine)).astype(int)
+        assert np.allclose(found.values[tuple(places.T)], expected.values[tuple(there.T)], atol=1e-6)
+        if found.slice is not None:
+            mirrored = 12 - found.slice if axes[2][1] < 0 else found.slice
+            assert mirrored == expected.slice
+
+
+def test_what_is_outside_is_nulled_by_the_mask_smoothed_on_the_whole_scan():
+    settings = RegionSettings((25, 5, 3), smooth_mm=1.5)  # the mask goes on outside of the volume
+    labels, values, affine = head((1.0, 0.5, 2.0))
+    found = extract(values, affine, labels, "hippocampi", settings)
+    mask = np.isin(labels, (17, 53)).astype(np.float32)
+    weights = ndimage.gaussian_filter(mask, (1.5, 3, 0.75), truncate=3, mode="constant")
+    assert found.start.tolist() == [8, 21, 10]
+    expected = window(values * weights, found.start, (25, 5, 3))
+    assert np.allclose(found.values, expected / expected.max(), atol=1e-5)
+    assert found.held == pytest.approx((3 * 5 * 3) / (3 * 7 * 5))
+
+
+def test_negative_intensities():
+    found = extract(VALUES - 150, AFFINE, LABELS, "hippocampi", HARD)
+    mask = np.isin(LABELS, (17, 53))
+    low, high = VALUES[mask].min(), VALUES[mask].max()
+    inside = window(mask, found.start, found.values.shape)
+    expected = (window(VALUES, found.start, found.values.shape) - low) / (high - low)
+    assert np.allclose(found.values, np.where(inside, expected, 0), atol=1e-5)
+
+
+def test_labels_on_another_grid():
+    turn = turned(20, 0) @ turned(-10, 2)
+    other = affine_of(turn @ np.diag([0.8, 0.9, -1.7]), (-25, -28, 30))
+    moved = on_grid_of(LABELS, AFFINE, (30, 40, 20), other)
+    for index in itertools.product(range(0, 30, 7), range(0, 40, 7), range(0, 20, 3)):
+        source = carried([index], other, AFFINE)[0]
+        nearest = np.rint(source).astype(int)
+        inside = ((source >= 0) & (source <= np.array(SHAPE) - 1)).all()
+        assert moved[index] == (LABELS[tuple(nearest)] if inside else 0)
+    close = AFFINE.copy()
+    close[0, 3] += 1e-7
+    assert on_grid_of(LABELS, AFFINE, SHAPE, close) is LABELS
+    close[0, 3] += 0.3
+    assert np.array_equal(on_grid_of(LABELS, AFFINE, SHAPE, close)[:-1], LABELS[:-1])
+    close[0, 3] += 1000
+    with pytest.raises(InputError, match="outside of the scan"):
+        on_grid_of(LABELS, AFFINE, SHAPE, close)
+
+
+def test_what_is_not_there_is_named():
+    assert "no voxel of hippocampi (labels 17, 53)" in refusal(VALUES, AFFINE, LABELS * 0, "hippocampi")
+    other = np.where(LABELS == 17, 3, np.where(LABELS == 53, 1024, 0))
+    assert "labels 0, 3, 1024: expected those of FreeSurfer" in refusal(VALUES, AFFINE, other, "hippocampi")
+    without = np.where(np.isin(LABELS, (4, 43)), 0, LABELS)
+    assert "lateral ventricles" in refusal(VALUES, AFFINE, without, "centrum_semiovale")
+    assert "white matter" in refusal(VALUES, AFFINE, np.where(np.isin(LABELS, (2, 41)), 0, LABELS), "centrum_semiovale")
+    assert "brain stem" in refusal(VALUES, AFFINE, np.where(LABELS == 16, 0, LABELS), "midbrain")
+    short = LABELS[:, :, :26], VALUES[:, :, :26]
+    assert "does not reach so far up" in refusal(short[1], AFFINE, short[0], "centrum_semiovale")
+    flat = np.full(SHAPE, 7, np.float32)
+    assert "the same value" in refusal(flat, AFFINE, LABELS, "basal_ganglia")
+    assert "has the slices 0 to 44 along k" in refusal(VALUES, AFFINE, LABELS, "basal_ganglia", scored=45)
+    assert "is not in the volume" in refusal(VALUES, AFFINE, LABELS, "basal_ganglia", HARD, scored=2)
+    assert extract(VALUES, AFFINE, LABELS, "basal_ganglia", HARD, scored=20).slice == 20 - (23 - 6)
+
+
+def test_windows_that_leave_the_array():
+    values = np.arange(24).reshape(4, 6)
+    assert np.array_equal(window(values, (1, 2), (2, 3)), values[1:3, 2:5])
+    assert window(values, (-1, 4), (3, 4)).tolist() == [[0, 0, 0, 0], [4, 5, 0, 0], [10, 11, 0, 0]]
+    assert not window(values, (9, -9), (2, 2)).any()
+
+
+def test_anatomical_axes():
+    assert anatomical_axes(AFFINES["oblique"]) == ((0, 1), (1, 1), (2, 1))
+    assert anatomical_axes(AFFINES["sagittal"]) == ((2, 1), (0, -1), (1, -1))
+
+
+def test_boxes_do_not_hide_each_other():
+    assert all((LABELS[box(label)] == label).all() for label in BOXES if label not in (2, 41, 4, 43))
+
+
+def test_real_labels(shared_data):
+    folder = shared_data / "t2_template"
+    scan = read_scan(folder / "MNI152_T2_1mm_brain.nii.gz")
+    segmentation = read_labels(folder / "HCP_Avgwmparc_collapsed_to_aseg_1mm.nii.gz")
+    labels = on_grid_of(segmentation.values, segmentation.placed, scan.values.shape, scan.placed)
+    # Where the centres of the regions are in MNI space, in mm (z of centrum semiovale: the ventricles end about 27).
+    for name, place in {"midbrain": (0, -29, -10), "hippocampi": (0, -24, -14), "basal_ganglia": (0, 4, 2)}.items():
+        found = extract(scan.values, scan.placed, labels, name, RegionSettings((80, 80, 60), size_in_mm=True))
+        centre = to_world([np.array(ndimage.center_of_mass(found.mask))], scan.placed)[0]
+        assert np.linalg.norm(centre - place) < 6, (name, centre)
+        assert found.held == 1
+    found = extract(scan.values, scan.placed, labels, "centrum_semiovale")
+    assert 32 < to_world([[0, 0, found.start[2] + found.slice]], scan.placed)[0, 2] < 42
