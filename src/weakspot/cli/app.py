@@ -9,6 +9,7 @@ from weakspot.cli.agreement import agreement
 from weakspot.cli.compare import compare
 from weakspot.cli.demo import demo
 from weakspot.cli.evaluate import evaluate
+from weakspot.cli.phantom import phantom
 from weakspot.cli.predict import predict
 from weakspot.cli.study import study
 from weakspot.cli.train import train
@@ -39,7 +40,7 @@ def _common(
     pass
 
 
-for command in (demo, train, predict, evaluate, compare, agreement):
+for command in (demo, train, predict, evaluate, compare, agreement, phantom):
     app.command()(command)
 
 
