@@ -7,11 +7,15 @@ import typer
 
 
 def phantom(
-    out: Annotated[Path, typer.Option(help="Folder to write; what was made there before, with the same settings, stays.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder to write; what was made there before, with the same settings, stays.")
+    ],
     n: Annotated[int, typer.Option("--n", min=1, help="How many.")] = 200,
     region: Annotated[
         list[str] | None,
-        typer.Option(help="midbrain, hippocampi, basal_ganglia or centrum_semiovale; again for more; all unless given."),
+        typer.Option(
+            help="midbrain, hippocampi, basal_ganglia or centrum_semiovale; again for more; all unless given."
+        ),
     ] = None,
     labels: Annotated[
         Path | None,

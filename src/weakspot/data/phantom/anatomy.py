@@ -87,7 +87,7 @@ def _of_file(path: Path) -> Anatomy:
     values = np.squeeze(values)
     if values.ndim != 3 or not np.array_equal(values, np.round(values)):
         raise InputError(f"{path}: expected whole numbers in 3D, FreeSurfer's codes; found {values.shape}")
-    affine = np.asarray(image.affine, float)  # type: ignore[attr-defined]
+    affine = np.asarray(image.affine, np.float64)  # type: ignore[attr-defined]
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-6:
         raise InputError(f"{path}: its affine is singular, so nothing has a place in the world")
     return complete(values.astype(np.int32), affine)
@@ -113,7 +113,7 @@ def complete(labels: NDArray[np.integer], affine: FloatArray) -> Anatomy:
     affine
         (4, 4) from voxel indices to world mm.
     """
-    labels = np.asarray(labels).copy()
+    labels = np.array(labels, np.int32)
     for first, code in ((1000, 3), (2000, 42), (3000, 2), (4000, 41)):
         labels[(labels >= first) & (labels < first + 1000)] = code
     labels[labels >= 256] = 0
@@ -126,7 +126,7 @@ def complete(labels: NDArray[np.integer], affine: FloatArray) -> Anatomy:
     low, high = places.min(0) - margin, places.max(0) + margin + 1
     widths = [(max(-a, 0), max(b - n, 0)) for a, b, n in zip(low, high, labels.shape, strict=True)]
     box = tuple(slice(max(a, 0), b + max(-a, 0)) for a, b in zip(low, high, strict=True))
-    labels, brain = np.pad(labels, widths)[box].astype(np.int16), np.pad(brain, widths)[box]
+    labels, brain = np.pad(labels, widths)[box], np.pad(brain, widths)[box]
     moved = affine.copy()
     moved[:3, 3] += affine[:3, :3] @ low
 
@@ -136,4 +136,4 @@ def complete(labels: NDArray[np.integer], affine: FloatArray) -> Anatomy:
     from_white = ndimage.distance_transform_edt(~np.isin(labels, WHITE), spacing)
     labels[np.isin(labels, CORTEX) & (from_white > CORTEX_MM)] = FLUID
     labels[~skull] = 0
-    return Anatomy(labels, moved)
+    return Anatomy(np.asarray(labels, np.int16), moved)

@@ -43,7 +43,7 @@ def vessels(zone: Zone, labels: NDArray[np.int16], affine: FloatArray) -> Direct
 
 
 def _unit(vector: FloatArray) -> FloatArray:
-    return np.asarray(vector / max(np.linalg.norm(vector), 1e-9))
+    return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-9))
 
 
 def tilted(direction: FloatArray, degrees: float, rng: np.random.Generator) -> FloatArray:

@@ -47,7 +47,7 @@ def place_distractors(
     """
     taken = np.concatenate([each.tube.line for each in pvs]) if pvs else np.zeros((0, 3))
     everywhere, border = zone.inner_mm > 0, (zone.inner_mm > 0) & (zone.inner_mm <= NEAR_BORDER_MM)
-    slopes = np.stack(np.gradient(zone.inner_mm), -1) @ np.linalg.inv(zone.affine[:3, :3])
+    slopes = np.stack(list(np.gradient(zone.inner_mm)), -1) @ np.linalg.inv(zone.affine[:3, :3])
     found: list[Distractor] = []
     for kind, mean, mask in (
         ("wmh", settings.wmh, everywhere),

@@ -26,9 +26,9 @@ Row = dict[str, Any]
 SPLITS = ("train", "test") * 5 + ("val",)
 POINT = ("id", "i", "j", "k", "x_mm", "y_mm", "z_mm", "region")
 OF_PVS = ("diameter_mm", "length_mm", "contrast")
-README = """These are phantoms, not patients: T2-weighted volumes computed by weakspot {version} from label maps, with perivascular
-spaces (PVS), and things that look like them, drawn at known places. Nothing here was seen in a human being, and no figure
-reached on them is one reached on patients.
+README = """These are phantoms, not patients: T2-weighted volumes computed by weakspot {version} from label maps, with
+perivascular spaces (PVS), and things that look like them, drawn at known places. Nothing here was seen in a human
+being, and no figure reached on them is one reached on patients.
 
 cohort.csv      a row a phantom: scan, segmentation (FreeSurfer's codes), counts by region, annotated slices
 points.csv      the annotated PVS: voxel indices of the scan (whole at voxel centres) and world mm (RAS+)
@@ -110,7 +110,9 @@ def _begin(out: Path, what: dict[str, Any]) -> None:
         except ValueError as error:
             raise InputError(f"{path}: not JSON ({error}); name another folder") from error
         if before != what:
-            raise InputError(f"{out} holds phantoms of other settings ({_differences(before, what)}); name another folder")
+            raise InputError(
+                f"{out} holds phantoms of other settings ({_differences(before, what)}); name another folder"
+            )
     elif others := sorted(each.name for each in out.iterdir() if each.name != ".lock"):
         raise InputError(f"{out} holds {others[0]} and no phantoms; name a new folder")
     for part in ("scans", "segmentations", "records"):
@@ -142,14 +144,12 @@ def _one(
         return
     source, anatomy = sources.of(number)
     try:
-        phantom = make_phantom(
-            anatomy.labels, anatomy.affine, settings, generator(seed, "phantom", number), regions
-        )
+        phantom = make_phantom(anatomy.labels, anatomy.affine, settings, generator(seed, "phantom", number), regions)
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
     _write_nifti(out / scan, phantom.values, phantom.affine)
     _write_nifti(out / segmentation, phantom.labels, phantom.labels_affine)
-    row = {"id": name, "subject": name, "image": scan, "segmentation": segmentation}
+    row: Row = {"id": name, "subject": name, "image": scan, "segmentation": segmentation}
     row |= {"label_map": source, "split": SPLITS[number % len(SPLITS)]}
     spacing = np.linalg.norm(phantom.affine[:3, :3], axis=0).round(6)
     row |= {f"spacing_{axis}": float(each) for axis, each in zip("ijk", spacing, strict=True)}
@@ -185,12 +185,18 @@ def _objects(name: str, phantom: Phantom) -> Iterator[Row]:
     for region, truth in phantom.regions.items():
         for pvs in truth.pvs:
             row = _place(name, phantom, region, phantom.index(pvs.point))
-            yield row | {"kind": "pvs", "annotated": int(pvs.annotated)} | {
-                each: round(getattr(pvs, each), 3) for each in OF_PVS
-            }
+            yield (
+                row
+                | {"kind": "pvs", "annotated": int(pvs.annotated)}
+                | {each: round(getattr(pvs, each), 3) for each in OF_PVS}
+            )
         for each in truth.distractors:
             row = _place(name, phantom, region, phantom.index(each.point)) | {"kind": each.kind, "annotated": 0}
-            yield row | {"diameter_mm": round(each.diameter_mm, 3), "length_mm": "", "contrast": round(each.contrast, 3)}
+            yield row | {
+                "diameter_mm": round(each.diameter_mm, 3),
+                "length_mm": "",
+                "contrast": round(each.contrast, 3),
+            }
 
 
 def _ratings(name: str, phantom: Phantom, again: int) -> Iterator[Row]:
@@ -216,10 +222,10 @@ def _write_nifti(path: Path, values: NDArray[np.int16], affine: FloatArray) -> N
     """Write a NIfTI-1 file, gzipped without a time, so that the same values are the same bytes."""
     import nibabel
 
-    image = nibabel.Nifti1Image(values, affine)  # type: ignore[no-untyped-call]
-    image.header.set_xyzt_units("mm")  # type: ignore[no-untyped-call]
+    image = nibabel.Nifti1Image(values, affine)
+    image.header.set_xyzt_units("mm")
     image.header["descrip"] = b"phantom, not a patient (weakspot)"
-    image.set_qform(affine, code=1)  # type: ignore[no-untyped-call]
-    image.set_sform(affine, code=1)  # type: ignore[no-untyped-call]
-    content = gzip.compress(image.to_bytes(), compresslevel=6, mtime=0)  # type: ignore[no-untyped-call]
+    image.set_qform(affine, code=1)
+    image.set_sform(affine, code=1)
+    content = gzip.compress(image.to_bytes(), compresslevel=6, mtime=0)
     write_atomically(path, lambda temporary: temporary.write_bytes(content))

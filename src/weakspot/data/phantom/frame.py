@@ -50,5 +50,5 @@ def field_of_view(
 def nearest_slice(height_mm: float, affine: FloatArray, up: FloatArray) -> tuple[int, float]:
     """Return the slice of a scan nearest to a height along its normal, and the height of that slice's middle."""
     step, start = up @ affine[:3, 2], up @ affine[:3, 3]
-    index = round((height_mm - start) / step)
+    index = round(float((height_mm - start) / step))
     return index, float(start + index * step)

@@ -74,7 +74,7 @@ class Phantom:
 
     def index(self, world: FloatArray) -> FloatArray:
         """Return a point (3,) in world mm as an index of ``values``."""
-        return _indices(self.affine, world[None])[0]
+        return np.asarray(_indices(self.affine, world[None])[0])
 
 
 def make_phantom(

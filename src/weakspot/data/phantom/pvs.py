@@ -153,4 +153,4 @@ def _at(line: FloatArray, heights: FloatArray) -> FloatArray:
         low, high = heights[place], heights[place + 1]
         if low * high <= 0 and low != high:
             return np.asarray(line[place] + low / (low - high) * (line[place + 1] - line[place]))
-    return line[int(np.argmin(np.abs(heights)))]
+    return np.asarray(line[int(np.argmin(np.abs(heights)))])

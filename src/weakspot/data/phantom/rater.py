@@ -88,5 +88,5 @@ def choose_spots(
     """
     drawn = places[rng.integers(len(places), size=max(len(tempting), 10))]
     spots = np.concatenate([tempting, drawn])
-    near = (np.abs(spots[:, None] - points) < apart).all(2).any(1)
+    near = np.any(np.all(np.abs(spots[:, None] - points) < apart, axis=2), axis=1)
     return np.asarray(spots[~near])

@@ -135,7 +135,9 @@ class ScanSettings(_Checked):
         problems = []
         if not 0.1 <= min(self.spacing_mm) <= max(self.spacing_mm) <= 5:
             problems.append(f"spacing_mm is {self.spacing_mm}, not three numbers from 0.1 to 5")
-        pairs = sorted("".join(sorted(pair)) for pair in ("LR", "AP", "IS") for letter in self.orientation if letter in pair)
+        pairs = sorted(
+            "".join(sorted(pair)) for pair in ("LR", "AP", "IS") for letter in self.orientation if letter in pair
+        )
         if len(self.orientation) != 3 or pairs != ["AP", "IS", "LR"] or self.orientation[2] not in "IS":
             problems.append(f"orientation is {self.orientation!r}, not such as RAS or LPI, the third letter S or I")
         if self.oblique_deg > 40:
@@ -169,8 +171,8 @@ class PhantomSettings(_Checked):
         count=3.8,
         diameter_mm=(1.2, 2.6),
         length_mm=(2.0, 6.0),
-        contrast=(0.4, 0.6),
-        sulci=10.0,
+        contrast=(0.35, 0.55),
+        sulci=20.0,
         missed=0.15,
         added=0.15,
     )
@@ -178,10 +180,11 @@ class PhantomSettings(_Checked):
         count=4.6,
         diameter_mm=(1.2, 2.8),
         length_mm=(4.0, 12.0),
-        contrast=(0.65, 0.95),
-        wmh=2.0,
+        contrast=(0.55, 0.95),
+        wmh=4.0,
         wmh_diameter_mm=(3.0, 6.0),
-        lacunes=0.5,
+        lacunes=2.0,
+        sulci=12.0,
         missed=0.25,
         added=0.25,
     )
@@ -235,8 +238,10 @@ def scaled(
     """
     for name, factor in (("count", count), ("size", size), ("contrast", contrast), ("distractors", distractors)):
         if not _is_number(factor) or (name == "size" and not factor):
-            raise InputError(f"the factor of {name} is {factor}, not a number {'above' if name == 'size' else 'from'} 0")
-    changed = {}
+            raise InputError(
+                f"the factor of {name} is {factor}, not a number {'above' if name == 'size' else 'from'} 0"
+            )
+    changed: dict[str, Any] = {}
     for name in REGIONS:
         own = settings.region(name)
         changed[name] = dataclasses.replace(

@@ -68,8 +68,8 @@ def acquire(signal: Volume, spacing: FloatArray, settings: ScanSettings, rng: np
     texture, bias, noise = rng.spawn(3)
     blur = settings.resolution_mm / math.sqrt(8 * math.log(2)) / spacing[:2]
     signal = ndimage.gaussian_filter(signal, [*blur, 0.0])
-    signal *= (1 + settings.texture * smooth_field(signal.shape, spacing, 2.5, texture))
+    signal *= 1 + settings.texture * smooth_field(signal.shape, spacing, 2.5, texture)
     signal *= np.exp(settings.bias * smooth_field(signal.shape, spacing, 60.0, bias))
     deviation = np.float32(settings.noise * WHITE_MATTER)
     real, imaginary = deviation * noise.standard_normal((2, *signal.shape), np.float32)
-    return np.rint(UNITS * np.hypot(signal + real, imaginary)).astype(np.int16)
+    return np.asarray(np.rint(UNITS * np.hypot(signal + real, imaginary)), np.int16)

@@ -68,9 +68,7 @@ def template_labels() -> tuple[NDArray[np.int16], FloatArray]:
     grey = np.asarray(image.dataobj, float)
     white = np.asarray(datasets.load_mni152_wm_template(resolution=1).dataobj, float)
 
-    x, y, z = (
-        axis + start for axis, start in zip(np.ogrid[tuple(map(slice, grey.shape))], affine[:3, 3], strict=True)
-    )
+    x, y, z = (axis + start for axis, start in zip(np.ogrid[tuple(map(slice, grey.shape))], affine[:3, 3], strict=True))
     left = np.broadcast_to(x < 0, grey.shape)
     cerebellum = (y < -32) & (z < np.minimum(-12 - 0.25 * (y + 32), -4)) & (np.abs(x) < 55)
     kinds = np.where(cerebellum, 7, 2) + np.where(white > grey, 0, 1) + 39 * ~left  # 2, 3, 7, 8, and 39 more right
