@@ -102,7 +102,7 @@ def _draw(
     else:
         normal = inwards
     axes = _frame(normal, rng) * np.array([[thick], [length], [length * rng.uniform(0.5, 0.9)]]) / 2
-    return Distractor(kind, (Ellipsoid(point, axes),), 1.0)
+    return Distractor(kind, (Ellipsoid(point, axes, 0.4),), 1.0)
 
 
 def _frame(first: FloatArray, rng: np.random.Generator) -> FloatArray:

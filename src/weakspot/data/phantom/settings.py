@@ -125,7 +125,7 @@ class ScanSettings(_Checked):
     orientation: str = "RAS"
     oblique_deg: float = 0.0
     resolution_mm: float = 0.8
-    margin_mm: float = 6.0
+    margin_mm: float = 4.0
     noise: float = 0.04
     bias: float = 0.1
     texture: float = 0.03
@@ -192,11 +192,11 @@ class PhantomSettings(_Checked):
         count=11.8,
         diameter_mm=(1.0, 2.4),
         length_mm=(5.0, 15.0),
-        contrast=(0.3, 0.55),
-        wmh=6.0,
+        contrast=(0.25, 0.5),
+        wmh=8.0,
         wmh_contrast=(0.4, 0.7),
         lacunes=0.3,
-        sulci=16.0,
+        sulci=45.0,
         missed=0.3,
         added=0.3,
     )

@@ -18,7 +18,7 @@ VENTRICLES = (4, 43)
 BRAIN_STEM, MIDBRAIN = 16, 173
 MIDBRAIN_MM = (4.0, 13.0)  # below the top of the brain stem, where the midbrain has no label of its own
 ABOVE_VENTRICLES_MM = 10.0
-SLAB_MM = 8.0  # of centrum semiovale, to both sides of the annotated slice
+SLAB_MM = 7.0  # of centrum semiovale, to both sides of the annotated slice
 COMMISSURE_MM = 2.0  # the anterior commissure below the pallidum's mean height (MNI152: z = -4 and -2)
 BORDER_MM = 10.0  # how far around the region its border is looked for
 
@@ -66,7 +66,7 @@ def find_zone(name: str, labels: NDArray[np.int16], affine: FloatArray, up: Floa
     """Find a region.
 
     Midbrain is label 173 or, without it, the brain stem from 4 to 13 mm below its top; centrum semiovale the white
-    matter within 8 mm of the slice 10 mm above the lateral ventricles; the slice of the basal ganglia, that of the
+    matter within 7 mm of the slice 10 mm above the lateral ventricles; the slice of the basal ganglia, that of the
     anterior commissure, is 2 mm below the mean height of the pallidum.
 
     Parameters
