@@ -35,7 +35,11 @@ def test_a_tube_keeps_its_volume_and_place_between_voxels(radius, shift):
 @pytest.mark.parametrize("tube", [True, False])
 def test_a_thin_shape_drawn_by_voxel_centres_alone_would_be_wrong(tube):
     """The oracle above rejects what it should: whole voxels are off by more than a tenth for some place."""
-    shape = Tube(np.array([[-1.5, 0, 0], [1.5, 0, 0.0]]), np.full(2, 0.4)) if tube else Ellipsoid(np.zeros(3), np.eye(3) * 0.5)
+    shape = (
+        Tube(np.array([[-1.5, 0, 0], [1.5, 0, 0.0]]), np.full(2, 0.4))
+        if tube
+        else Ellipsoid(np.zeros(3), np.eye(3) * 0.5)
+    )
     exact = np.pi * 0.4**2 * 3 + 4 / 3 * np.pi * 0.4**3 if tube else 4 / 3 * np.pi * 0.5**3
     grid = np.argwhere(np.ones(SIZE))
     by_centres, by_parts = [], []
