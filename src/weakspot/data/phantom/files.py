@@ -109,7 +109,7 @@ def _begin(out: Path, what: dict[str, Any]) -> None:
             before = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise InputError(f"{path}: not JSON ({error}); name another folder") from error
-        if before != what:
+        if before != what and any((out / "records").glob("*.json")):  # where nothing was made, nothing is mixed
             raise InputError(
                 f"{out} holds phantoms of other settings ({_differences(before, what)}); name another folder"
             )

@@ -24,7 +24,7 @@ class _Checked:
         problems = []
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)
-            if isinstance(value, str) or dataclasses.is_dataclass(value):
+            if field.type is str or dataclasses.is_dataclass(value):
                 continue
             numbers = list(value) if isinstance(value, list | tuple) else [value]
             wanted = 3 if field.name == "spacing_mm" else 2 if field.type is Range else 1
