@@ -179,3 +179,13 @@ def test_a_label_map_without_the_region_is_refused(anatomy):
         find_zone("hippocampi", labels, anatomy.affine, UP)
     with pytest.raises(InputError, match="without a single voxel"):
         complete(np.zeros((5, 5, 5), int), np.eye(4))
+
+
+@pytest.mark.parametrize("region", ["hippocampi", "basal_ganglia", "centrum_semiovale"])
+def test_distractors_do_not_tell_how_many_pvs_there_are(make, region):
+    """Were they crowded out by PVS, a network could count what is missing."""
+    few, many = (
+        make(region, settings=scaled(settings_of(MANY, COARSE), count=factor)).regions[region].distractors
+        for factor in (0, 2)
+    )
+    assert [each.kind for each in few] == [each.kind for each in many]
