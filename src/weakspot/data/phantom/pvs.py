@@ -14,7 +14,8 @@ FloatArray = NDArray[np.float64]
 VERTICES = 9
 TRIES = 60  # to place one, before the region counts as full
 APART_MM = 3.5  # of the axes of two PVS: more than the 3 mm within which a detection is a hit (paper 3.7)
-EDGE_MM = 1.5  # the middle of a PVS keeps this far from the region's border
+EDGE_MM = 1.5  # what a PVS is drawn around keeps this far from the region's border
+MIDBRAIN_EDGE_MM = 3.0  # there PVS are almost always in the middle (paper 5)
 TILT_DEG = 15.0
 
 
@@ -73,7 +74,7 @@ def place_pvs(
     """
     mean = rng.gamma(settings.shape, settings.count / settings.shape)
     annotated, others = rng.poisson(mean), 0.0
-    edge = min(EDGE_MM, float(zone.inner_mm.max()) / 2)
+    edge = min(MIDBRAIN_EDGE_MM if zone.name == "midbrain" else EDGE_MM, float(zone.inner_mm.max()) / 2)
     places = np.argwhere(zone.inner_mm >= edge)
     if zone.slice_mm is not None:
         heights = zone.world(places) @ zone.up - zone.slice_mm
