@@ -9,6 +9,7 @@ from weakspot.cli.agreement import agreement
 from weakspot.cli.compare import compare
 from weakspot.cli.demo import demo
 from weakspot.cli.evaluate import evaluate
+from weakspot.cli.phantom import phantom
 from weakspot.cli.predict import predict
 from weakspot.cli.regions import regions
 from weakspot.cli.study import study
@@ -40,7 +41,7 @@ def _common(
     pass
 
 
-for command in (demo, train, predict, evaluate, compare, agreement, regions):
+for command in (demo, train, predict, evaluate, compare, agreement, phantom, regions):
     app.command()(command)
 
 
