@@ -7,23 +7,16 @@ from torch import nn
 
 from tests.networks.test_networks import each_architecture, randomised
 from weakspot.attention import METHODS, attend, attend_and_count, tiling
-from weakspot.attention.methods import _ready
-from weakspot.attention.tiling import attend_in_tiles, tiles
+from weakspot.attention.methods import ready
+from weakspot.attention.tiling import attend_in_tiles, halo_of, tiles
 from weakspot.detection.peaks import candidates
 from weakspot.errors import InputError
 from weakspot.networks import build
 
 DERIVATIVES = ["grad", "guided_backprop"]
-# Even and odd sizes, tiles that divide them and tiles that do not, one number and one an axis, and a sliver at the end.
-CASES = [
-    ((52, 40), 16),
-    ((67, 45), (20, 12)),
-    ((21, 50), (41, 8)),
-    ((49, 48), 48),
-    ((28, 21, 18), (16, 12, 8)),
-    ((12, 34, 9), 20),
-]
-each_case = pytest.mark.parametrize(("size", "tile"), CASES)
+# Sizes even, odd and shorter than a halo; by how much the tile is larger than the smallest.
+CASES = [((77, 45), 0), ((70, 82), 6), ((75, 3, 6), 0), ((5, 72, 4), (9, 4, 0))]
+each_case = pytest.mark.parametrize(("size", "more"), CASES)
 each_method = pytest.mark.parametrize("method", METHODS)
 
 
@@ -38,11 +31,13 @@ def possible(method, name):
 @each_method
 @each_architecture
 @each_case
-def test_tiled_equals_whole(method, name, size, tile):
+def test_tiled_equals_whole(method, name, size, more):
     if not possible(method, name):
         pytest.skip("refused, see below")
     network, images = randomised(name, len(size), width=2), images_of(size)
     whole, expected = attend(method, network, images), network(images).count.float()
+    least = 2 * halo_of(method, network) + network.multiple
+    tile = least + more if isinstance(more, int) else [least + each for each in more]
     tiled = attend_and_count(method, network, images, tile=tile)
     torch.testing.assert_close(tiled.maps, whole, rtol=1e-6, atol=1e-6 * whole.abs().max().item())
     torch.testing.assert_close(tiled.outputs, expected, rtol=1e-6, atol=1e-7)
@@ -70,8 +65,8 @@ def test_one_pass_is_one_pass():
 @pytest.mark.parametrize("name", ["gp_unet", "base"])
 def test_in_single_precision_maps_counts_and_candidates_agree_to_1e_5(method, name):
     torch.manual_seed(3)
-    network, images = build(name, 3).eval(), torch.rand(1, 1, 44, 36, 25)
-    whole, tiled = (attend_and_count(method, network, images, tile=tile) for tile in (None, (16, 20, 8)))
+    network, images = build(name, 3).eval(), torch.rand(1, 1, 52, 38, 25)
+    whole, tiled = (attend_and_count(method, network, images, tile=tile) for tile in (None, (46, 36, 25)))
     scale = whole.maps.abs().max().item()
     torch.testing.assert_close(tiled.maps, whole.maps, rtol=1e-5, atol=1e-5 * scale)
     torch.testing.assert_close(tiled.outputs, whole.outputs, rtol=1e-5, atol=1e-5)
@@ -90,9 +85,12 @@ def test_the_halo_is_no_larger_than_needed(method, name):
     network, images = randomised(name, 2, width=8), images_of((96, 96), batch=1)
     whole = attend(method, network, images)
     network.halo -= network.multiple
-    with _ready(network):
-        bare = attend_in_tiles(method, network, images, 32).maps
+    with ready(network):
+        bare = attend_in_tiles(method, network, images, 72).maps
     assert not torch.allclose(bare, whole, rtol=1e-6, atol=1e-6 * whole.abs().max().item())
+
+
+MISALIGNED = [(0, 7, 0, 27), (7, 40, 1, 40)]  # cores, and parts of which the second begins within a pooled block
 
 
 @each_architecture
@@ -104,23 +102,28 @@ def test_wrong_tiles_are_told_apart(name, monkeypatch):
     means = [network(images[..., y : y + 20, x : x + 22]).count for y in (0, 20) for x in (0, 22)]
     mean = torch.stack(means).mean(0).float()
     assert not torch.allclose(mean, whole.outputs, atol=1e-3), "counts of tiles without their surroundings"
-    monkeypatch.setattr(tiling, "whole_tile", lambda tile, shape, multiple: tile)
-    maps = attend_and_count("cam", network, images, tile=(19, 21)).maps
+    slivers = [tiling.Tile((slice(a, b), slice(0, 44)), (slice(c, d), slice(0, 44))) for a, b, c, d in MISALIGNED]
+    monkeypatch.setattr(tiling, "tiles", lambda *arguments: slivers)
+    maps = attend_and_count("cam", network, images, tile=40).maps
     assert not torch.allclose(maps, whole.maps, atol=1e-3), "tiles that begin within a pooled block"
 
 
 @pytest.mark.parametrize(
-    ("shape", "tile", "halo"), [((10, 7), (4, 3), 2), ((5, 6, 7), (5, 2, 4), 0), ((8,), (8,), 3), ((3, 3), (1, 2), 9)]
+    ("shape", "tile", "halo", "multiple"),
+    [((30, 7), (10, 7), 4, 2), ((19, 6, 21), (12, 6, 20), 4, 4), ((8,), (8,), 4, 4), ((97, 33), (22, 18), 8, 2)],
 )
-def test_cores_part_the_image(shape, tile, halo):
+def test_tiles_part_the_image_and_are_of_one_size(shape, tile, halo, multiple):
     covered = np.zeros(shape, int)
-    for each in tiles(shape, tile, halo):
+    numbers = np.arange(np.prod(shape)).reshape(shape)
+    for each in tiles(shape, tile, halo, multiple):
         covered[each.core] += 1
-        for core, part, size in zip(each.core, each.part, shape, strict=True):
-            assert part.start == max(core.start - halo, 0)
-            assert part.stop == min(core.stop + halo, size)
-        part = np.arange(np.prod(shape)).reshape(shape)
-        np.testing.assert_array_equal(part[each.part][each.within(part[each.part].shape)], part[each.core])
+        for core, part, wanted, size in zip(each.core, each.part, tile, shape, strict=True):
+            assert part.start % multiple == 0
+            assert min(-(-part.stop // multiple) * multiple, -(-size // multiple) * multiple) - part.start >= wanted
+            assert core.start == part.start == 0 or core.start - part.start >= halo
+            assert core.stop == part.stop == size or part.stop - core.stop >= halo
+        part = numbers[each.part]
+        np.testing.assert_array_equal(part[each.within(part.shape)], numbers[each.core])
     assert (covered == 1).all()
 
 
@@ -136,12 +139,16 @@ def test_a_tile_larger_than_the_image_is_the_image(name):
 def test_derivatives_under_max_pooling_are_refused_in_tiles(method):
     network = randomised("gp_unet_max_pool", 2)
     with pytest.raises(InputError, match="under max pooling hangs on single voxels of the whole image"):
-        attend(method, network, images_of((32, 32)), tile=16)
+        attend(method, network, images_of((32, 32)), tile=20)
 
 
 @pytest.mark.parametrize(
     ("tile", "message"),
-    [(0, "tile 0: expected one size of at least 1, or 2"), ((8, 8, 8), "or 2 of them"), ((8, -2), "at least 1")],
+    [
+        (16, "need 8 voxels around what a tile gives, so at least 18 an axis"),
+        ((32, 0), "at least 18"),
+        ((24, 24, 24), r"tile \(24, 24, 24\): expected one size, or 2 of them"),
+    ],
 )
 def test_sizes_that_are_none(tile, message):
     with pytest.raises(InputError, match=message):

@@ -83,7 +83,7 @@ def attend(
         return attend_and_count(method, network, images, batch_size, tile).maps
 
     like = next(network.parameters(), torch.empty(0))
-    with _ready(network):
+    with ready(network):
         maps = [compute(network, part.to(like)) for part in _batches(images, batch_size)]
         return torch.cat([part.to(images.device, torch.float32) for part in maps])
 
@@ -129,7 +129,7 @@ def attend_and_count(
     (True, True)
     """
     _checked(method, images, batch_size)
-    with _ready(network):
+    with ready(network):
         parts = [attend_in_tiles(method, network, part, tile) for part in _batches(images, batch_size)]
         maps, outputs = zip(*parts, strict=True)
         return Attended(*(each[0] if len(parts) == 1 else torch.cat(each) for each in (maps, outputs)))
@@ -153,7 +153,7 @@ def _batches(images: Tensor, batch_size: int | None) -> Sequence[Tensor]:
 
 
 @contextmanager
-def _ready(network: nn.Module) -> Iterator[None]:
+def ready(network: nn.Module) -> Iterator[None]:
     """Put a network into evaluation mode, and record graphs whatever the caller's mode is."""
     with _in_evaluation(network), torch.inference_mode(False), torch.enable_grad():
         yield

@@ -71,33 +71,43 @@ class Tile:
         )
 
 
-def tiles(shape: Sequence[int], tile: Sequence[int], halo: int) -> Iterator[Tile]:
-    """Cut an image into tiles.
+def tiles(shape: Sequence[int], tile: Sequence[int], halo: int, multiple: int) -> Iterator[Tile]:
+    """Cut an image into tiles whose parts are all of one size.
+
+    For one size the kernels are prepared, and memory is taken, once. So the part at the end of an axis begins early
+    enough to be as large as the others, and covers more of its neighbour than a halo.
 
     Parameters
     ----------
     shape : of the image
-    tile : size of a core along each axis; the last ones may be smaller
-    halo : voxels around each core
+    tile : size of the parts along each axis, a multiple of ``multiple`` above twice the halo, unless it is the image's
+    halo : voxels around each core, a multiple of ``multiple``
+    multiple : to which the network pads the image
 
     Examples
     --------
-    >>> for each in tiles((10,), (4,), halo=2):
+    >>> for each in tiles((19,), (8,), halo=2, multiple=2):
     ...     print(each.core, each.part)
-    (slice(0, 4, None),) (slice(0, 6, None),)
-    (slice(4, 8, None),) (slice(2, 10, None),)
-    (slice(8, 10, None),) (slice(6, 10, None),)
+    (slice(0, 6, None),) (slice(0, 8, None),)
+    (slice(6, 10, None),) (slice(4, 12, None),)
+    (slice(10, 14, None),) (slice(8, 16, None),)
+    (slice(14, 19, None),) (slice(12, 19, None),)
     """
-    axes = [
-        [
-            (slice(start, min(start + step, size)), slice(max(start - halo, 0), min(start + step + halo, size)))
-            for start in range(0, size, step)
-        ]
-        for size, step in zip(shape, tile, strict=True)
-    ]
+    axes = [_cuts(size, part, halo, multiple) for size, part in zip(shape, tile, strict=True)]
     for combined in itertools.product(*axes):
         core, part = zip(*combined, strict=True)
         yield Tile(core, part)
+
+
+def _cuts(size: int, part: int, halo: int, multiple: int) -> list[tuple[slice, slice]]:
+    """Return the cores and parts along one axis."""
+    last = 0 if part >= size else -(-size // multiple) * multiple - part
+    starts = [*range(0, last, part - 2 * halo), last] if last else [0]
+    stops = [start + part - halo for start in starts[:-1]] + [size]
+    return [
+        (slice(core, stop), slice(start, min(start + part, size)))
+        for core, stop, start in zip([0, *stops], stops, starts, strict=False)
+    ]
 
 
 def halo_of(method: str, network: Network) -> int:
@@ -118,18 +128,24 @@ def check_tiling(method: str, network: nn.Module) -> Network:
     return network
 
 
-def whole_tile(tile: int | Sequence[int], shape: Sequence[int], multiple: int) -> tuple[int, ...]:
-    """Return the size of a tile along each axis: rounded up to the network's multiple, at most the image's size.
+def part_size(tile: int | Sequence[int], shape: Sequence[int], multiple: int, halo: int) -> tuple[int, ...]:
+    """Return the size of the parts along each axis: rounded up to the network's multiple, at most the image's size.
 
     Raises
     ------
     InputError
-        For sizes below 1, or another number of axes than the image has.
+        For sizes that leave no core within the halo, or another number of axes than the image has.
     """
     sizes = [tile] * len(shape) if isinstance(tile, int) else list(tile)
-    if len(sizes) != len(shape) or min(sizes) < 1:
-        raise InputError(f"tile {tile}: expected one size of at least 1, or {len(shape)} of them, one for each axis")
-    return tuple(min(-(-step // multiple) * multiple, size) for step, size in zip(sizes, shape, strict=True))
+    least = 2 * halo + multiple
+    if len(sizes) != len(shape):
+        raise InputError(f"tile {tuple(sizes)}: expected one size, or {len(shape)} of them, one for each axis")
+    if any(part < min(least, size) for part, size in zip(sizes, shape, strict=True)):
+        raise InputError(
+            f"tile {tile}: this network and method need {halo} voxels around what a tile gives, "
+            f"so at least {least} an axis"
+        )
+    return tuple(min(-(-part // multiple) * multiple, size) for part, size in zip(sizes, shape, strict=True))
 
 
 def attend_in_tiles(method: str, network: nn.Module, images: Tensor, tile: int | Sequence[int] | None) -> Attended:
@@ -140,17 +156,18 @@ def attend_in_tiles(method: str, network: nn.Module, images: Tensor, tile: int |
     method : a key of `weakspot.attention.METHODS`
     network : in evaluation mode, its parameters fixed
     images : (batch, channels, *spatial), on any device
-    tile : size of the cores, or None for the whole image
+    tile : size of the parts, or None for the whole image
     """
     head = pooling_head(network, method)
     like, shape = head.weight, images.shape[2:]
-    size, halo = tuple(shape), 0
+    cut = [Tile(all_of := tuple(slice(0, size) for size in shape), all_of)]
     if tile is not None:
         checked = check_tiling(method, network)
-        size, halo = whole_tile(tile, shape, checked.multiple), halo_of(method, checked)
+        halo, multiple = halo_of(method, checked), checked.multiple
+        cut = list(tiles(shape, part_size(tile, shape, multiple, halo), halo, multiple))
     maps = images.new_empty(images.shape[:1] + shape, dtype=torch.float32)
     pooled: Tensor | None = None
-    for each in tiles(shape, size, halo):
+    for each in cut:
         part_map, part_pooled = attend_part(method, network, _cut(images, each.part).to(like), each, shape)
         _cut(maps, each.core).copy_(_cut(part_map, each.within(part_map.shape[1:])))
         pooled = part_pooled if pooled is None else _ACCUMULATE[head.pool](pooled, part_pooled)
