@@ -26,7 +26,7 @@ METHODS: dict[str, Callable[..., Tensor]] = {
 
 # Voxels at once unless told otherwise. On a CPU larger batches take longer per image, as their features are too large
 # for the caches and for memory that is used again: four images of 196x140 at once take half as long as sixteen.
-_VOXELS = 2**17
+VOXELS = 2**17
 
 
 def attend(
@@ -149,7 +149,7 @@ def _checked(method: str, images: Tensor, batch_size: int | None) -> Callable[..
 def _batches(images: Tensor, batch_size: int | None) -> Sequence[Tensor]:
     # An inference tensor cannot take part in a graph, but a copy of it made outside of inference mode can.
     images = images.clone() if images.is_inference() else images.detach()
-    return torch.split(images, batch_size or max(1, _VOXELS // max(1, images.shape[2:].numel())))
+    return torch.split(images, batch_size or max(1, VOXELS // max(1, images.shape[2:].numel())))
 
 
 @contextmanager
