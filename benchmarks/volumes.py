@@ -2,7 +2,7 @@
 
     python benchmarks/volumes.py [--threads 1] [--repeats 3] [--only time|memory]
 
-The CAM of GP-Unet with 32 filters at 168x128x84. "Plain" is tests/networks/plain.py in contiguous float32: its features,
+The CAM of GP-Unet with 32 filters at 168x128x84. "Plain" is tests/networks/plain.py in contiguous float32: its features
 weighed by its head. "Tiled" is in the tile that a quarter of plain's peak memory holds, as `choose_tile` picks it. The
 kinds take turns in one process; the fastest turn counts, in processor time, which other work on the machine disturbs
 less. Memory is the growth of the peak resident set, each in a process of its own, and beside it the estimate of

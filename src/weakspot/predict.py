@@ -158,7 +158,7 @@ def _count_of(run: Run, network: nn.Module, shape: tuple[int, ...]) -> Callable[
     growth = float(np.prod(shape) / np.prod(run.shape))
     if run.objective != "regression" or head.pool != "mean" or growth == 1:
         return OBJECTIVES[run.objective].count
-    bias = float(head.bias)
+    bias = head.bias.item()
     return lambda output: (output - bias) * growth + bias
 
 
