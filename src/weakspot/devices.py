@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+from pathlib import Path
 
 import torch
 
@@ -40,13 +41,39 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def use_cpu(threads: int | None = None) -> None:
+def available_memory(device: torch.device) -> float:
+    """Return the bytes that a device has left: of the CPU's, what the system and this process's limits (cgroup) leave.
+
+    Where the system does not tell (elsewhere than on Linux), half of the memory that is built in.
+    """
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2 if hasattr(os, "sysconf") else float("inf")
+    left = next(float(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    groups = Path("/sys/fs/cgroup")
+    for most, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        with contextlib.suppress(OSError, ValueError):  # no such limit
+            left = min(left, float((groups / most).read_text()) - float((groups / used).read_text()))
+    return left
+
+
+def use_cpu(threads: int | None = None, keep_memory: bool = True) -> None:
     """Use that many CPU threads, one a core unless given, and keep freed memory for the next tensors.
 
     glibc gives every tensor of some megabytes back to the system when it is freed, and the next one starts with pages
     that the kernel must clear first: a fifth of a 2D training step. Elsewhere than on glibc nothing is changed.
+    With large volumes, of which a process makes few, that gains little and takes up to half as much memory again, for
+    the gaps between tensors: not with ``keep_memory=False``.
     """
     torch.set_num_threads(threads or cores())
+    if not keep_memory:
+        return
     with contextlib.suppress(OSError, AttributeError, TypeError):
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_MMAP_MAX, 0)

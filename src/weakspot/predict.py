@@ -1,6 +1,7 @@
 """From a trained network and images to counts, maps and points: one image after the other."""
 
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from weakspot.attention import attend
+from weakspot.attention import attend_and_count
+from weakspot.attention.memory import choose_tile
+from weakspot.attention.methods import VOXELS
 from weakspot.detection.peaks import Candidates, candidates
+from weakspot.devices import available_memory
+from weakspot.errors import InputError
 from weakspot.training.objectives import OBJECTIVES
 from weakspot.training.run import Run
 
@@ -23,6 +28,9 @@ DEFAULT_METHOD = {
     "gated_attention": "gated",
     "base": "grad_cam",
 }
+
+_SHARE = 0.75  # of the available memory that is used unless told otherwise: the estimates are within 25 %
+_DETECTION_BYTES = {"height": 18.0, "mass": 68.0}  # a voxel, as measured by tracemalloc
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,11 +45,13 @@ class Prediction:
         The raw, signed map, of the image's size.
     candidates : weakspot.detection.peaks.Candidates
         Points and scores, the best first.
+    tile : the size of the tiles that the map was made in, or None
     """
 
     count: float
     attention: NDArray[np.float32]
     candidates: Candidates
+    tile: tuple[int, ...] | None = None
 
 
 def predict(
@@ -50,9 +60,11 @@ def predict(
     method: str | None = None,
     device: torch.device | str = "cpu",
     batch_size: int = 16,
+    tile: int | Sequence[int] | str | None = None,
+    memory_gb: float | None = None,
     **detection: Any,
 ) -> Iterator[Prediction]:
-    """Predict images of any sizes; neighbours of one size share a batch.
+    """Predict images of any sizes; small neighbours of one size share a batch.
 
     A count is a mean over the image times its size, so it is tied to the size of the training images: a smaller image
     is padded with zeros to that size, as in training, and in a larger one the same density makes more objects,
@@ -66,22 +78,78 @@ def predict(
     method : a key of `weakspot.attention.METHODS`; unless given, the one that the architecture was made for
     device : where to compute
     batch_size : images at once, at most
+    tile : of large images, see `weakspot.attention.attend_and_count`: sizes in voxels, None for the whole, or "auto"
+        "auto" takes an image whole if the memory allows, else in the tiles that take least time.
+    memory_gb : that one image may take under "auto", in 1e9 bytes; three quarters of what is available unless given
     **detection : as for `weakspot.detection.peaks.candidates`
+
+    Raises
+    ------
+    InputError
+        As `weakspot.attention.attend_and_count`, and where memory does not suffice.
     """
     network = run.network.to(device).eval()
+    method = method or DEFAULT_METHOD[run.architecture.name]
+    score = detection.get("score", "height")
     for shape, group in _grouped(images, batch_size):
         padded = tuple(max(sizes) for sizes in zip(shape, run.shape, strict=True))
+        sizes = _tile_of(tile, method, network, padded, memory_gb, score, torch.device(device))
         batch = np.zeros((len(group), group[0].shape[0], *padded), np.float32)
         window: tuple[Any, ...] = tuple(slice(size) for size in shape)
         batch[(..., *window)] = group
-        tensor = torch.from_numpy(batch).to(device)
-        maps = attend(method or DEFAULT_METHOD[run.architecture.name], network, tensor).cpu().numpy()
-        with torch.inference_mode():
-            output = network(tensor).count.float()
-            counts = _count_of(run, network, padded)(output).cpu().tolist()
-        for count, attention in zip(counts, maps, strict=True):
+        try:
+            maps, outputs = attend_and_count(method, network, torch.from_numpy(batch), tile=sizes)
+        except (MemoryError, RuntimeError) as error:
+            if _is_out_of_memory(error):
+                raise InputError(_out_of_memory(padded, sizes)) from error
+            raise
+        counts = _count_of(run, network, padded)(outputs).tolist()
+        for count, attention in zip(counts, maps.numpy(), strict=True):
             cropped = attention[window]
-            yield Prediction(count, cropped, candidates(cropped, **detection))
+            yield Prediction(count, cropped, candidates(cropped, **detection), sizes)
+
+
+def _tile_of(
+    tile: int | Sequence[int] | str | None,
+    method: str,
+    network: nn.Module,
+    shape: tuple[int, ...],
+    memory_gb: float | None,
+    score: str,
+    device: torch.device,
+) -> tuple[int, ...] | None:
+    """Return the size of the tiles for images of a shape, None for whole images."""
+    if tile is None or (tile == "auto" and memory_gb is None and math.prod(shape) <= VOXELS):
+        return None
+    if isinstance(tile, int):
+        return (tile,) * len(shape)
+    if not isinstance(tile, str):
+        return tuple(tile)
+    if tile != "auto":
+        raise InputError(f"tile {tile!r}: expected auto, or sizes in voxels")
+    budget = available_memory(device) * _SHARE if memory_gb is None else memory_gb * 1e9
+    # Once the map is there, finding candidates takes the memory that making it took.
+    detection = (4 + _DETECTION_BYTES.get(score, 0)) * math.prod(shape)
+    if device.type == "cpu" and detection > budget:
+        raise InputError(
+            f"the candidates of an image of {'x'.join(map(str, shape))} take about {detection / 1e9:.2f} GB to find, "
+            f"and {budget / 1e9:.2f} GB are there for it: free memory, score by height, or take smaller images"
+        )
+    return choose_tile(method, network, shape, budget)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    known = ("can't allocate memory", "not enough memory", "could not create a memory")  # PyTorch's and oneDNN's
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(text in str(error) for text in known)
+
+
+def _out_of_memory(shape: Sequence[int], tile: Sequence[int] | None) -> str:
+    smaller = ",".join(str(max(size // 2, 1)) for size in tile or shape)
+    how = f"in tiles of {'x'.join(map(str, tile))}" if tile else "whole"
+    return (
+        f"out of memory with an image of {'x'.join(map(str, shape))}, taken {how}: take smaller tiles "
+        f"(--tile {smaller}), or --tile auto with --memory-gb"
+    )
 
 
 def _count_of(run: Run, network: nn.Module, shape: tuple[int, ...]) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -90,17 +158,18 @@ def _count_of(run: Run, network: nn.Module, shape: tuple[int, ...]) -> Callable[
     growth = float(np.prod(shape) / np.prod(run.shape))
     if run.objective != "regression" or head.pool != "mean" or growth == 1:
         return OBJECTIVES[run.objective].count
-    bias = head.bias.detach()
+    bias = head.bias.item()
     return lambda output: (output - bias) * growth + bias
 
 
 def _grouped(
     images: Iterable[NDArray[np.float32]], most: int
 ) -> Iterator[tuple[tuple[int, ...], list[NDArray[np.float32]]]]:
-    """Yield runs of at most ``most`` neighbouring images of one spatial shape."""
+    """Yield runs of at most ``most`` neighbouring images of one shape, large ones one by one."""
     group: list[NDArray[np.float32]] = []
     for image in images:
-        if group and (len(group) == most or image.shape != group[0].shape):
+        full = min(most, VOXELS // math.prod(image.shape[1:]))
+        if group and (len(group) >= full or image.shape != group[0].shape):
             yield group[0].shape[1:], group
             group = []
         group.append(image)

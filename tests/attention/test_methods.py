@@ -42,13 +42,13 @@ def test_a_batch_is_its_images_one_by_one(method, name, size):
 
 
 def test_large_sets_are_taken_in_batches_of_bounded_size(monkeypatch):
-    monkeypatch.setattr(methods, "_VOXELS", 100)
+    monkeypatch.setattr(methods, "VOXELS", 100)
     seen = []
     network = nn.Sequential(nn.Flatten(), nn.Linear(30, 1))
     network.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
     attend("grad", network, images_of((5, 6), batch=7))
     assert seen == [3, 3, 1]
-    monkeypatch.setattr(methods, "_VOXELS", 1)
+    monkeypatch.setattr(methods, "VOXELS", 1)
     attend("grad", network, images_of((5, 6), batch=2))
     assert seen[3:] == [1, 1]
 

@@ -4,6 +4,6 @@ A map is raw and signed (section 3.6), of the image's own size; nothing rescales
 """
 
 from weakspot.attention.cam import count_residual
-from weakspot.attention.methods import METHODS, attend
+from weakspot.attention.methods import METHODS, attend, attend_and_count
 
-__all__ = ["METHODS", "attend", "count_residual"]
+__all__ = ["METHODS", "attend", "attend_and_count", "count_residual"]

@@ -54,22 +54,24 @@ def guided_backprop(network: nn.Module, images: Tensor) -> Tensor:
     tensor([[[2.]]])
     """
     images = images.detach().requires_grad_()
-    counts = counts_of(network, images)
+    return guided_derivative(counts_of(network, images), images, type(network).__name__).sum(1)
+
+
+def guided_derivative(counts: Tensor, inputs: Tensor, name: str = "the network") -> Tensor:
+    """Return the derivative of counts by ``inputs``, masked where it enters a ReLU; ``name`` is for messages."""
     nodes = list(_graph(counts))
     opaque = sorted({node.name() for node in nodes if _is_opaque(node)})
     if opaque:
         raise InputError(
-            f"guided_backprop cannot see all ReLUs of {type(network).__name__}: {', '.join(opaque)} may hide some; run "
+            f"guided_backprop cannot see all ReLUs of {name}: {', '.join(opaque)} may hide some; run "
             "the network uncompiled and without custom autograd functions, or take grad"
         )
     relus = [node for node in nodes if _is_relu(node)]
     if not relus and counts.requires_grad:
-        raise InputError(
-            f"{type(network).__name__} computed no ReLU, so guided_backprop would equal the plain gradient: take grad"
-        )
+        raise InputError(f"{name} computed no ReLU, so guided_backprop would equal the plain gradient: take grad")
     for node in relus:
         node.register_prehook(_mask_negative)
-    return derivative(counts, images).sum(1)
+    return derivative(counts, inputs)
 
 
 def _graph(output: Tensor) -> Iterator[Node]:

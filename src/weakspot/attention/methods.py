@@ -1,6 +1,6 @@
 """All attention methods by name, and the one way to call them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -12,6 +12,7 @@ from weakspot.attention.grad_cam import grad_cam
 from weakspot.attention.gradient import grad
 from weakspot.attention.guided import guided_backprop
 from weakspot.attention.intensity import intensity
+from weakspot.attention.tiling import Attended, attend_in_tiles
 from weakspot.errors import InputError
 
 METHODS: dict[str, Callable[..., Tensor]] = {
@@ -25,7 +26,7 @@ METHODS: dict[str, Callable[..., Tensor]] = {
 
 # Voxels at once unless told otherwise. On a CPU larger batches take longer per image, as their features are too large
 # for the caches and for memory that is used again: four images of 196x140 at once take half as long as sixteen.
-_VOXELS = 2**17
+VOXELS = 2**17
 
 
 def attend(
@@ -34,6 +35,7 @@ def attend(
     images: Tensor,
     batch_size: int | None = None,
     layer: nn.Module | str | None = None,
+    tile: int | Sequence[int] | None = None,
 ) -> Tensor:
     """Return the attention maps of a network for images: raw, signed, of the images' size.
 
@@ -51,6 +53,8 @@ def attend(
         maps do not depend on it.
     layer : for ``grad_cam`` of a module that is not weakspot's
         The module, or its dotted name, whose output is the features.
+    tile : for large images, the size in voxels of the blocks that are computed one after the other
+        Of weakspot's networks; see `attend_and_count`, which returns the counts as well.
 
     Returns
     -------
@@ -68,25 +72,91 @@ def attend(
     >>> attend("guided_backprop", build("base", dims=3, width=4), torch.rand(2, 1, 16, 15, 9)).shape
     torch.Size([2, 16, 15, 9])
     """
+    compute = _checked(method, images, batch_size)
+    if layer is not None:
+        if method != "grad_cam":
+            raise InputError(f"layer= is for grad_cam, not for {method}")
+        if tile is not None:
+            raise InputError("tile= is for weakspot's own networks, layer= for others: take images whole")
+        compute = partial(grad_cam, layer=layer)
+    if tile is not None:
+        return attend_and_count(method, network, images, batch_size, tile).maps
+
+    like = next(network.parameters(), torch.empty(0))
+    with ready(network):
+        maps = [compute(network, part.to(like)) for part in _batches(images, batch_size)]
+        return torch.cat([part.to(images.device, torch.float32) for part in maps])
+
+
+def attend_and_count(
+    method: str,
+    network: nn.Module,
+    images: Tensor,
+    batch_size: int | None = None,
+    tile: int | Sequence[int] | None = None,
+) -> Attended:
+    """Return the attention maps and the outputs of one of weakspot's networks, from one pass over the images.
+
+    Parameters
+    ----------
+    method : a key of ``METHODS``
+    network : of `weakspot.networks.build`
+    images : (batch, channels, *spatial), two or three spatial axes of any size
+    batch_size : images at once, see `attend`
+    tile : size in voxels of the blocks that are computed one after the other, one number or one for each axis
+        Rounded up to a multiple of the network's pooling factor (2 or 4). None takes images whole. Maps and outputs are
+        those of the whole images to float precision (see `weakspot.attention.tiling`), so it is a matter of memory
+        alone: the network's features are made for a block and the 8 or 16 voxels around it (twice that under ``grad``
+        and ``guided_backprop``), and the images and maps alone are held whole.
+
+    Returns
+    -------
+    Attended
+        ``maps`` (batch, *spatial) float32, as of `attend`, and ``outputs`` (batch,) float32, the network's own: counts,
+        under classification logits. Both on the images' device.
+
+    Raises
+    ------
+    InputError
+        As `attend`; for tiles of ``grad`` and ``guided_backprop`` under max pooling; for a tile that is no size.
+
+    Examples
+    --------
+    >>> from weakspot.networks import build
+    >>> network, images = build("gp_unet", dims=2).eval(), torch.rand(2, 1, 75, 40)
+    >>> whole, tiled = (attend_and_count("cam", network, images, tile=tile) for tile in (None, 16))
+    >>> torch.allclose(whole.maps, tiled.maps, atol=1e-5), torch.allclose(whole.outputs, tiled.outputs, atol=1e-5)
+    (True, True)
+    """
+    _checked(method, images, batch_size)
+    with ready(network):
+        parts = [attend_in_tiles(method, network, part, tile) for part in _batches(images, batch_size)]
+        maps, outputs = zip(*parts, strict=True)
+        return Attended(*(each[0] if len(parts) == 1 else torch.cat(each) for each in (maps, outputs)))
+
+
+def _checked(method: str, images: Tensor, batch_size: int | None) -> Callable[..., Tensor]:
+    """Return the method of that name, and refuse what no method takes."""
     if method not in METHODS:
         raise InputError(f"no attention method {method!r}: choose one of {', '.join(METHODS)}")
     if images.ndim not in (4, 5):
         raise InputError(f"images of shape {tuple(images.shape)}: expected (batch, channels, *spatial), 2D or 3D")
     if batch_size is not None and batch_size < 1:
         raise InputError(f"batch_size {batch_size}: expected at least 1")
-    compute = METHODS[method]
-    if layer is not None:
-        if method != "grad_cam":
-            raise InputError(f"layer= is for grad_cam, not for {method}")
-        compute = partial(grad_cam, layer=layer)
+    return METHODS[method]
 
-    like = next(network.parameters(), torch.empty(0))
-    at_once = batch_size or max(1, _VOXELS // max(1, images.shape[2:].numel()))
+
+def _batches(images: Tensor, batch_size: int | None) -> Sequence[Tensor]:
     # An inference tensor cannot take part in a graph, but a copy of it made outside of inference mode can.
+    images = images.clone() if images.is_inference() else images.detach()
+    return torch.split(images, batch_size or max(1, VOXELS // max(1, images.shape[2:].numel())))
+
+
+@contextmanager
+def ready(network: nn.Module) -> Iterator[None]:
+    """Put a network into evaluation mode, and record graphs whatever the caller's mode is."""
     with _in_evaluation(network), torch.inference_mode(False), torch.enable_grad():
-        images = images.clone() if images.is_inference() else images.detach()
-        maps = [compute(network, part.to(like)) for part in torch.split(images, at_once)]
-        return torch.cat([part.to(images.device, torch.float32) for part in maps])
+        yield
 
 
 @contextmanager

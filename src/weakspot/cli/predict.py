@@ -1,5 +1,6 @@
 """``weakspot predict``."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +26,14 @@ def predict(
     ] = False,
     volume: Annotated[int | None, typer.Option(min=0, help="Which volume of 4D scans, from 0.")] = None,
     nonfinite: Annotated[str, typer.Option(help="NaN and infinite voxels of scans: reject, or zero.")] = "reject",
+    tile: Annotated[
+        str,
+        typer.Option(help="Large images in tiles of so many voxels, such as 96 or 96,96,64; auto: as memory needs."),
+    ] = "auto",
+    memory_gb: Annotated[
+        float | None,
+        typer.Option(min=0, help="Memory for one image under --tile auto; what is available unless given."),
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores unless given.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
 ) -> None:
@@ -48,7 +57,8 @@ def predict(
     from weakspot.predict import predict as predict_images
     from weakspot.training.run import load
 
-    use_cpu(threads)
+    sizes = _sizes(tile)
+    use_cpu(threads, keep_memory=False)
     chosen, trained = choose_device(device), load(run)
     is_table = len(images) == 1 and images[0].suffix.lower() in (".csv", ".tsv")
     cohort = read_cohort(images[0], counts=False, files=False) if is_table else cohort_of_images(images)
@@ -76,9 +86,11 @@ def predict(
     dims = trained.architecture.dims
     points: dict[str, Points] = {}
     counts: list[tuple[str, str]] = []
+    tiled: Counter[tuple[int, ...]] = Counter()
     with new_folder(out) as draft, counting_bar("images", len(cohort)) as advance:
-        at_once = 1 if dims == 3 else 16
-        predictions = predict_images(trained, readable(), method, chosen, at_once, size=size, score=score)
+        predictions = predict_images(
+            trained, readable(), method, chosen, tile=sizes, memory_gb=memory_gb, size=size, score=score
+        )
         for index, prediction in enumerate(predictions):
             identifier, affine = done[index]
             found = prediction.candidates
@@ -91,10 +103,27 @@ def predict(
                     write_scan(draft / "maps" / f"{identifier}.nii.gz", prediction.attention, affine)
                 else:
                     np.save(draft / "maps" / f"{identifier}.npy", prediction.attention)
+            if prediction.tile:
+                tiled[prediction.tile] += 1
             advance()
         if done:
             write_points(draft / "detections.csv", points, dims)
             write_table(draft / "counts.csv", ("id", "count"), counts)
+    for shape, number in tiled.items():
+        say(f"{number} images in tiles of {'x'.join(map(str, shape))}")
     if done:
         say(f"{len(done)} images, {sum(map(len, points.values()))} candidates: {out}/detections.csv, {out}/counts.csv")
     refuse(f"{len(problems)} of {len(cohort)} images were left out", problems)
+
+
+def _sizes(tile: str) -> str | int | tuple[int, ...]:
+    """Return the tile that an option names: auto, one size, or one for each axis."""
+    from weakspot.errors import InputError
+
+    if tile == "auto":
+        return tile
+    try:
+        sizes = tuple(map(int, tile.split(",")))
+    except ValueError as error:
+        raise InputError(f"--tile {tile!r}: expected auto, a number of voxels such as 96, or 96,96,64") from error
+    return sizes[0] if len(sizes) == 1 else sizes

@@ -1,12 +1,12 @@
 """The base architecture, for Grad-CAM, Grad and guided backpropagation (section 2.2; C in Fig. 2)."""
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from weakspot.networks.blocks import DIMS, Convolution, Head, prepare
+from weakspot.networks.blocks import DIMS, Convolution, Head, Network, prepare
 from weakspot.types import CountOutput
 
 
-class Base(nn.Module):
+class Base(Network):
     """GP-Unet's encoder alone: its features, at half of the resolution, are pooled to a count.
 
     In 3D with 32 filters and one channel it has 196,418 parameters.
@@ -17,6 +17,9 @@ class Base(nn.Module):
     width : filters of the first scale
     in_channels : channels of the image
     """
+
+    multiple = 2
+    halo = 8
 
     def __init__(self, dims: int, width: int, in_channels: int) -> None:
         super().__init__()
@@ -29,7 +32,7 @@ class Base(nn.Module):
 
     def forward(self, images: Tensor) -> CountOutput:
         """Return the count and the features: the pooled image, the first scale pooled, the second scale."""
-        images = prepare(images, self.conv1, 2)
+        images = prepare(images, self.conv1, self.multiple)
         max_pool = DIMS[self.dims].max_pool
         pooled = (max_pool(images, 2), max_pool(self.conv2([self.conv1([images])]), 2))
         features = (*pooled, self.conv4([self.conv3(pooled)]))

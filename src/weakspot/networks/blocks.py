@@ -203,7 +203,10 @@ class Head(nn.Module):
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """Return the count (batch,) of features (batch, channels, *spatial), one entry or several."""
-        pooled = torch.cat([self.POOLS[self.pool](part) for part in features], dim=1)
+        return self.output(torch.cat([self.POOLS[self.pool](part) for part in features], dim=1))
+
+    def output(self, pooled: Tensor) -> Tensor:
+        """Return the count (batch,) of pooled features (batch, channels)."""
         weight: Tensor = self.weight
         bias: Tensor = self.bias
         if self.norm is not None:
@@ -225,3 +228,22 @@ class Head(nn.Module):
             weight = weight + bias * direction / (direction @ mean).clamp(min=1e-12)
             bias = torch.zeros_like(bias)
         return weight, bias
+
+
+class Network(nn.Module):
+    """What weakspot's networks have in common: features that a `Head` pools to a count.
+
+    Attributes
+    ----------
+    multiple : int
+        To which `prepare` pads each axis: the factor between the finest and the coarsest scale.
+    halo : int
+        Voxels of the image around a block of ``multiple`` voxels an axis, aligned to it, on which the features of that
+        block, and the maps interpolated from them, depend at most: the radius of the receptive field, rounded up to a
+        multiple of ``multiple``.
+    head : Head
+    """
+
+    multiple: int
+    halo: int
+    head: Head

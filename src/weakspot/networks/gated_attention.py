@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from weakspot.networks.blocks import DIMS, Convolution, Head, crop, prepare
+from weakspot.networks.blocks import DIMS, Convolution, Head, Network, crop, prepare
 from weakspot.types import CountOutput
 
 
@@ -37,7 +37,7 @@ class Gate(nn.Module):
         return torch.sigmoid(dim.conv(hidden, self.psi, self.psi_bias))
 
 
-class GatedAttention(nn.Module):
+class GatedAttention(Network):
     """The base architecture with its first scale gated by the second, and both pooled.
 
     In 3D with 32 filters and one channel it has 198,580 parameters.
@@ -48,6 +48,9 @@ class GatedAttention(nn.Module):
     width : filters of the first scale
     in_channels : channels of the image
     """
+
+    multiple = 2
+    halo = 8
 
     def __init__(self, dims: int, width: int, in_channels: int) -> None:
         super().__init__()
@@ -63,7 +66,7 @@ class GatedAttention(nn.Module):
     def forward(self, images: Tensor) -> CountOutput:
         """Return the count and the features: the gated image and first scale, then those of the coarse scale."""
         shape = images.shape[2:]
-        images = prepare(images, self.conv1, 2)
+        images = prepare(images, self.conv1, self.multiple)
         fine = [images, self.conv2([self.conv1([images])])]
         pooled = [DIMS[self.dims].max_pool(part, 2) for part in fine]
         coarse = [*pooled, self.conv4([self.conv3(pooled)])]

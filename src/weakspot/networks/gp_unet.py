@@ -1,12 +1,12 @@
 """GP-Unet: the paper's method (section 2.2; A in Fig. 2), and its two variants (section 4.2)."""
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from weakspot.networks.blocks import DIMS, Convolution, Head, crop, prepare
+from weakspot.networks.blocks import DIMS, Convolution, Head, Network, crop, prepare
 from weakspot.types import CountOutput
 
 
-class GPUnet(nn.Module):
+class GPUnet(Network):
     """A small segmentation network whose last features, at full resolution, are pooled to a count.
 
     Two convolutions, joined with the input; max pooling; two convolutions of twice the width, joined with what they
@@ -21,6 +21,9 @@ class GPUnet(nn.Module):
     skip : the blockwise skip connections (in red in Fig. 2); without them it is ``gp_unet_no_skip``
     pool : "mean", or "max" for ``gp_unet_max_pool``
     """
+
+    multiple = 2
+    halo = 8
 
     def __init__(self, dims: int, width: int, in_channels: int, skip: bool = True, pool: str = "mean") -> None:
         super().__init__()
@@ -37,7 +40,7 @@ class GPUnet(nn.Module):
     def forward(self, images: Tensor) -> CountOutput:
         """Return the count and one feature map (batch, width, *spatial) of the images' size."""
         shape = images.shape[2:]
-        images = prepare(images, self.conv1, 2)
+        images = prepare(images, self.conv1, self.multiple)
         fine = [self.conv2([self.conv1([images])])]
         if self.skip:
             fine.insert(0, images)

@@ -1,12 +1,12 @@
 """GP-Unet no residual: the deeper first version (Dubost et al. 2017; D in Fig. 2)."""
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from weakspot.networks.blocks import DIMS, Convolution, Head, crop, prepare
+from weakspot.networks.blocks import DIMS, Convolution, Head, Network, crop, prepare
 from weakspot.types import CountOutput
 
 
-class GPUnetNoResidual(nn.Module):
+class GPUnetNoResidual(Network):
     """Two scales down and up again, without blockwise skip connections.
 
     The text gives the first convolution of the upsampling path twice the width, which makes 830,753 parameters in
@@ -19,6 +19,9 @@ class GPUnetNoResidual(nn.Module):
     in_channels : channels of the image
     up_width : filters of the first convolution on the way up; ``width`` unless given
     """
+
+    multiple = 4
+    halo = 16
 
     def __init__(self, dims: int, width: int, in_channels: int, up_width: int | None = None) -> None:
         super().__init__()
@@ -36,7 +39,7 @@ class GPUnetNoResidual(nn.Module):
     def forward(self, images: Tensor) -> CountOutput:
         """Return the count and one feature map (batch, width, *spatial) of the images' size."""
         shape = images.shape[2:]
-        images = prepare(images, self.conv1, 4)
+        images = prepare(images, self.conv1, self.multiple)
         max_pool = DIMS[self.dims].max_pool
         fine = self.conv2([self.conv1([images])])
         middle = self.conv4([self.conv3([max_pool(fine, 2)])])

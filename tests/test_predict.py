@@ -1,0 +1,84 @@
+"""Prediction in tiles, from one pass, and what it says where memory does not suffice."""
+
+import numpy as np
+import pytest
+import torch
+
+from tests.networks.test_networks import randomised
+from weakspot import predict as module
+from weakspot.errors import InputError
+from weakspot.predict import predict
+from weakspot.training.run import NetworkSettings, Run
+
+SHAPE = (60, 44)
+
+
+def run_of(name="gp_unet", objective="regression", shape=(64, 44)):
+    return Run(randomised(name, 2).float().eval(), NetworkSettings(name, 2, 4), objective, shape, {})
+
+
+def images(number=2, shape=SHAPE):
+    return list(np.random.default_rng(0).random((number, 1, *shape), np.float32))
+
+
+@pytest.mark.parametrize("name", ["gp_unet", "gated_attention", "base"])
+@pytest.mark.parametrize("shape", [SHAPE, (71, 80)])  # smaller and larger than those of the training
+def test_tiled_equals_whole(name, shape):
+    run, given = run_of(name), images(2, shape)
+    whole, tiled = (list(predict(run, given, tile=tile)) for tile in (None, 24))
+    for one, other in zip(whole, tiled, strict=True):
+        assert (one.tile, other.tile) == (None, (24, 24))
+        assert other.count == pytest.approx(one.count, abs=1e-5)
+        np.testing.assert_allclose(other.attention, one.attention, atol=1e-5 * np.abs(one.attention).max())
+        np.testing.assert_allclose(other.candidates.scores, one.candidates.scores, atol=1e-5)
+        assert np.array_equal(other.candidates.points, one.candidates.points)
+
+
+def test_the_count_is_the_networks_and_comes_from_the_pass_of_the_map():
+    run, passes = run_of(shape=SHAPE), []
+    with torch.inference_mode():
+        expected = run.network(torch.from_numpy(np.stack(images()))).count
+    run.network.register_forward_pre_hook(lambda network, inputs: passes.append(len(inputs[0])))
+    found = [prediction.count for prediction in predict(run, images())]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert passes == [2]
+
+
+def test_auto_takes_whole_what_fits_and_tiles_what_does_not(monkeypatch):
+    run = run_of()
+    [small] = predict(run, images(1), tile="auto")
+    assert small.tile is None
+    large = images(1, (500, 400))
+    [whole] = predict(run, large, tile="auto", memory_gb=1)
+    [tiled] = predict(run, large, tile="auto", memory_gb=0.048)
+    assert whole.tile is None
+    assert tiled.tile is not None
+    assert tiled.count == pytest.approx(whole.count, abs=1e-4)
+    monkeypatch.setattr(module, "available_memory", lambda device: 0.048e9 / 0.75)
+    [asked] = predict(run, large, tile="auto")
+    assert asked.tile == tiled.tile
+    with pytest.raises(InputError, match="the candidates of an image of 500x400 take about"):
+        list(predict(run, large, tile="auto", memory_gb=0.01, score="mass"))
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")]
+)
+def test_out_of_memory_is_said_with_sizes_and_a_smaller_tile(error, monkeypatch):
+    def fail(*arguments, **keywords):
+        raise error
+
+    monkeypatch.setattr(module, "attend_and_count", fail)
+    with pytest.raises(InputError, match=r"out of memory with an image of 64x44, taken whole: .* \(--tile 32,22\)"):
+        list(predict(run_of(), images()))
+    with pytest.raises(InputError, match=r"in tiles of 48x48: .* \(--tile 24,24\)"):
+        list(predict(run_of(), images(), tile=48))
+
+
+def test_other_errors_are_not_taken_for_it(monkeypatch):
+    def fail(*arguments, **keywords):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(module, "attend_and_count", fail)
+    with pytest.raises(RuntimeError, match="mat1"):
+        list(predict(run_of(), images()))
