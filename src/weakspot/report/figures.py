@@ -144,8 +144,6 @@ def froc_figure(
                 axis.fill_between(*curve.band, color=line.get_color(), alpha=_BAND, linewidth=0)
             if curve.point is not None:
                 axis.plot(*curve.point, "o", **{**_POINT, "color": line.get_color()})
-        if operating:
-            axis.plot([], [], "o", **_POINT, label=_plain(operating))
         for (name, *place), marker in zip(points, itertools.cycle("^v")):
             axis.plot(*place, marker, color="black", markersize=7, label=_plain(name), linestyle="none", clip_on=False)
         axis.set(
@@ -156,6 +154,9 @@ def froc_figure(
         )
         axis.grid(alpha=0.25)
         handles, _ = axis.get_legend_handles_labels()
+        if operating:  # not drawn among the axes, where an empty line would upset the layout
+            mark = Line2D([], [], marker="o", linestyle="none", **_POINT, label=_plain(operating))
+            handles.insert(len(curves), mark)
         if banded:
             handles.append(Patch(color="black", alpha=_BAND, linewidth=0, label="95 % interval"))
         # Wherever it stood among the axes, there could be a curve.
