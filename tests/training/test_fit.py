@@ -126,11 +126,47 @@ def test_a_loss_that_is_not_finite_stops_names_the_images_and_keeps_the_last_sta
     train = disks(24, 0)
     train.images.images[5][:] = np.nan
     network = build("gp_unet", 2, width=2)
-    with pytest.raises(InputError, match=r"the loss is nan in epoch 1.*image5(,|$)"):
+    with pytest.raises(InputError, match=r"the loss is nan in epoch 1, step \d.*images of this batch: .*image"):
         fit(network, train, disks(8, 1), FitSettings(FAST), tmp_path)
     state = State(network, Muon(network.parameters(), 1e-2))
     assert state.restore(tmp_path) is None
     assert all(bool(torch.isfinite(value).all()) for value in network.state_dict().values())
+
+
+def test_weights_that_are_not_finite_take_the_place_of_no_good_ones(tmp_path: Path, monkeypatch):
+    """A step may leave them so after a finite loss; the state from before stays, and the best network can be used."""
+    from weakspot.training import fit as fitting
+
+    step = fitting._Fit._step
+
+    def breaks(self):
+        loss = step(self)
+        if self.state.epoch == 2:
+            next(self.network.parameters()).data[:] = np.nan
+        return loss
+
+    monkeypatch.setattr(fitting._Fit, "_step", breaks)
+    monkeypatch.setattr(fitting, "_SAVE_EVERY", 0.0)
+    network = build("gp_unet", 2, width=2)
+    with pytest.raises(InputError, match=r"no longer finite in epoch 3, step 2: .* best network so far, of epoch \d"):
+        fit(network, disks(24, 0), disks(8, 1), FitSettings(FAST), tmp_path)
+    state = State(network, Muon(network.parameters(), 1e-2))
+    assert state.restore(tmp_path) is None
+    assert state.epoch == 2
+    assert state.is_finite()
+    from safetensors.torch import load_file
+
+    best = load_file(tmp_path / "weights.safetensors")
+    assert same(best, state.best)
+    assert all(bool(torch.isfinite(value).all()) for value in best.values())
+
+
+def test_a_validation_loss_that_is_not_finite_stops_and_keeps_the_state(tmp_path: Path):
+    validation = disks(8, 1)
+    validation.images.images[3][:] = np.nan
+    with pytest.raises(InputError, match="the validation loss is nan after epoch 1: "):
+        fit(build("gp_unet", 2, width=2), disks(24, 0), validation, FitSettings(FAST), tmp_path)
+    assert not list(tmp_path.glob("*.safetensors"))  # nothing good was there to keep yet
 
 
 def test_the_paper_draws_from_the_standard_gaussian_and_stops_by_patience(tmp_path: Path):

@@ -4,7 +4,7 @@ import copy
 import math
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,11 @@ from weakspot.training.interrupt import Interrupted, caught_signals
 from weakspot.training.objectives import OBJECTIVES
 from weakspot.training.optimizers import OPTIMIZERS, learning_rate
 from weakspot.training.settings import Examples, FitSettings, Progress
-from weakspot.training.state import State
+from weakspot.training.state import WEIGHTS, State, write_tensors
 
 _SAVE_EVERY = 30.0  # seconds
 _INFERENCE_BATCH = 50
+_NAMED = 8  # images of a batch, at most, that an error names
 
 Indices = NDArray[np.integer[Any]]
 
@@ -65,7 +66,8 @@ def fit(
     Raises
     ------
     InputError
-        If the loss is not finite: the last good state is kept, and the message names the images.
+        If a loss or a weight is not finite: the last good state is kept, the best weights so far are written to
+        ``folder`` as a complete run's are, and the message names the batch.
     Interrupted
         After a signal, once the state is saved.
     """
@@ -112,6 +114,8 @@ class _Fit:
                 self.report(self._progress(loss))
                 if stopped.is_set() or time.monotonic() - saved > _SAVE_EVERY:
                     state.seconds, saved = time.monotonic() - began, time.monotonic()
+                    if not state.is_finite():
+                        raise self._failed(f"weights are no longer finite in {self._where()}")
                     state.save(self.folder)
                 if stopped.is_set():
                     raise Interrupted(f"stopped in epoch {state.epoch + 1}, with the state saved in {self.folder}")
@@ -143,12 +147,12 @@ class _Fit:
         loss = self.objective.loss(count.float(), self._targets_of(chosen))
         value = loss.item()
         if not math.isfinite(value):
-            state.save(self.folder)
-            raise InputError(
-                f"the loss is {value} in epoch {state.epoch + 1}, step {state.step + 1}; the state before it is kept "
-                f"in {self.folder}. Look at the values of these images, or train anew with a lower learning rate: "
-                + ", ".join(self.train.ids[index] for index in chosen)
-            )
+            if state.is_finite():
+                state.save(self.folder)
+                raise self._failed(
+                    f"the loss is {value} in {self._where()}", [self.train.ids[index] for index in chosen]
+                )
+            raise self._failed(f"weights are no longer finite in {self._where()}")
         state.optimizer.zero_grad()
         torch.autograd.backward(loss)
         state.optimizer.step()
@@ -162,6 +166,8 @@ class _Fit:
         state.epoch, state.step = state.epoch + 1, 0
         if state.epoch % self.recipe.validate_every == 0 or state.epoch == self.epochs:
             loss = self._validation_loss()
+            if not math.isfinite(loss):
+                raise self._failed(f"the validation loss is {loss} after epoch {state.epoch}")
             if not state.history or loss < min(row["validation_loss"] for row in state.history):
                 network = copy.deepcopy(self.network)
                 normalisation.fold(network)
@@ -177,6 +183,20 @@ class _Fit:
                 }
             )
         state.losses = 0.0
+
+    def _where(self) -> str:
+        return f"epoch {self.state.epoch + 1}, step {self.state.step + 1}"
+
+    def _failed(self, what: str, batch: Sequence[str] = ()) -> InputError:
+        """Return an error that says what is not finite, and leave the best weights so far to be used."""
+        state, best, names = self.state, "", ", ".join(batch[:_NAMED])
+        if state.best:
+            write_tensors(self.folder / WEIGHTS, state.best)
+            epoch = min(state.history, key=lambda row: row["validation_loss"])["epoch"]
+            best = f"; {self.folder} holds the best network so far, of epoch {epoch}, as a run folder does"
+        more = f" and {len(batch) - _NAMED} more" if len(batch) > _NAMED else ""
+        look = f", or look at the values of the images of this batch: {names}{more}" if batch else ""
+        return InputError(f"{what}: train anew with a lower learning rate{look}{best}")
 
     def _validation_loss(self) -> float:
         """Return the loss on the validation images, the norms' statistics being those of the training images."""

@@ -15,7 +15,7 @@ import torch
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
 import weakspot
@@ -26,14 +26,10 @@ from weakspot.settings import from_dict, to_dict
 from weakspot.training.fit import fit
 from weakspot.training.objectives import choose_objective
 from weakspot.training.settings import Examples, FitSettings, Progress
+from weakspot.training.state import WEIGHTS, write_tensors
 
 FORMAT = 1
-_SETTINGS, _WEIGHTS, _LOG, _ENVIRONMENT = (
-    "settings.json",
-    "weights.safetensors",
-    "log.csv",
-    "environment.json",
-)
+_SETTINGS, _LOG, _ENVIRONMENT = "settings.json", "log.csv", "environment.json"
 
 
 @dataclass(frozen=True)
@@ -164,8 +160,10 @@ def load(folder: Path) -> Run:
             )
         architecture = from_dict(NetworkSettings, described["network"], f"{folder / _SETTINGS}: network")
         network = architecture.build()
-        network.load_state_dict(load_file(folder / _WEIGHTS))
+        network.load_state_dict(load_file(folder / WEIGHTS))
         objective, shape = described["fit"]["objective"], tuple(described["data"]["shape"])
+    except PermissionError as error:
+        raise InputError(f"{error.filename or folder} may not be read by this user: ask its owner for leave") from error
     except (OSError, KeyError, TypeError, json.JSONDecodeError, SafetensorError, RuntimeError) as error:
         raise InputError(f"{folder} is a damaged run folder ({error!r}): train again, or copy it again") from error
     return Run(network.eval(), architecture, objective, shape, described)
@@ -205,8 +203,7 @@ def _finish(
     device: torch.device,
 ) -> None:
     """Write what a complete run folder holds."""
-    weights = {name: value.contiguous() for name, value in network.state_dict().items()}
-    save_file(weights, partial / _WEIGHTS)
+    write_tensors(partial / WEIGHTS, network.state_dict())
     table = io.StringIO(newline="")
     writer = csv.DictWriter(table, history[0], lineterminator="\n")
     writer.writeheader()

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from weakspot.files import write_atomically
 
 _PROGRESS = ("epoch", "step", "losses", "seconds", "history")
+WEIGHTS = "weights.safetensors"
 _NAME, _PREVIOUS = "state.safetensors", "state.previous.safetensors"
 
 
@@ -39,6 +40,10 @@ class State:
     seconds: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
 
+    def is_finite(self) -> bool:
+        """Return whether all weights and statistics are numbers: no other state may take the place of a good one."""
+        return all(bool(torch.isfinite(value).all()) for value in self.network.state_dict().values())
+
     def save(self, folder: Path) -> None:
         """Write the state, keeping the one before it."""
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
@@ -46,12 +51,10 @@ class State:
         for index, values in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in values.items()}
         metadata = {"progress": json.dumps({name: getattr(self, name) for name in _PROGRESS})}
-        # Equal weights must give equal bytes, whatever layout they were computed in.
-        tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
         path = folder / _NAME
         if path.exists():
             path.replace(folder / _PREVIOUS)
-        write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata))
+        write_tensors(path, tensors, metadata)
 
     def restore(self, folder: Path) -> str | None:
         """Take on the newest whole state in the folder, if there is one.
@@ -91,3 +94,10 @@ class State:
             index, name = key.split(".", 1)
             states.setdefault(int(index), {})[name] = value
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": states})
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write tensors as safetensors, whole or not at all; equal ones give equal bytes, whatever their layout."""
+    content = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, metadata)
+    # safetensors' own save_file leaves files that nobody else may read.
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
