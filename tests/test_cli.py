@@ -238,3 +238,8 @@ def test_the_demo_runs_and_runs_again_from_what_it_trained(tmp_path: Path):
     assert "trained before" in run(*arguments).stdout
     assert (tmp_path / "demo" / "run" / "weights.safetensors").stat().st_mtime_ns == weights
     assert "other settings" in fails(*arguments, "--digit", "5", "--seed", "1")
+    assert "trained on another digit" in fails(*arguments, "--digit", "5")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "counts.csv").write_text("mine")
+    assert "no folder of the demo" in fails("demo", "--out", tmp_path / "mine")
+    assert (tmp_path / "mine" / "counts.csv").read_text() == "mine"

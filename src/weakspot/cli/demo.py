@@ -40,11 +40,11 @@ def demo(
     from weakspot.errors import InputError
     from weakspot.report.figures import Curve, froc_figure, save
     from weakspot.settings import to_dict
-    from weakspot.studies.digits import MAX_FP, examples, find_on_grids, train_on_grids
+    from weakspot.studies.digits import MAX_FP, examples, find_on_grids, learnt_from, train_on_grids
     from weakspot.studies.published import mnist_cell
     from weakspot.training.interrupt import Interrupted
     from weakspot.training.recipes import choose_recipe
-    from weakspot.training.run import load
+    from weakspot.training.run import fingerprint, load
     from weakspot.training.settings import FitSettings
 
     started = time.monotonic()
@@ -55,10 +55,17 @@ def demo(
         choose_recipe(recipe, steps=steps), objective, seed, precision=choose_precision("auto", chosen)
     )
     folder = out / "run"
+    own = folder.exists() or (out / "run.partial").exists()
+    if out.exists() and not own and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out} exists already and is no folder of the demo: name another --out")
     if folder.exists():
         run = load(folder)
         if run.settings["fit"] != to_dict(settings) or run.architecture.name != network:
             raise InputError(f"{folder} was trained with other settings: name another --out, or remove it")
+        if run.settings["data"]["fingerprint"] != fingerprint(*learnt_from(grids)):
+            raise InputError(
+                f"{folder} was trained on another digit or source: name another --out, or remove it"
+            )
         say(f"using the network that was trained before, {folder}")
     else:
         say(

@@ -26,6 +26,11 @@ def examples(grids: Grids, name: str) -> Examples:
     return Examples(ImageStore(tuple(grids.images)), grids.counts, ids)
 
 
+def learnt_from(grids: DigitGrids) -> tuple[Examples, Examples]:
+    """Return what a network is trained and validated on."""
+    return examples(grids.train, "train"), examples(grids.val, "val")
+
+
 def train_on_grids(
     out: Path,
     network: str,
@@ -35,7 +40,7 @@ def train_on_grids(
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Run:
     """Train a 2D network on digit grids into ``out``, or go on with what was cut off there."""
-    training, validation = examples(grids.train, "train"), examples(grids.val, "val")
+    training, validation = learnt_from(grids)
     return train(out, NetworkSettings(network, 2), training, validation, settings, device, resume=True, report=report)
 
 

@@ -118,7 +118,7 @@ def train(
             "shape": list(shape),
             "training": len(training.images),
             "validation": len(validation.images),
-            "fingerprint": _fingerprint(training, validation),
+            "fingerprint": fingerprint(training, validation),
         },
     }
     partial.mkdir(parents=True, exist_ok=True)
@@ -223,8 +223,8 @@ def _finish(
     write_text(partial / _SETTINGS, json.dumps(described, indent=2) + "\n")
 
 
-def _fingerprint(*sets: Examples) -> str:
-    """Return a hash of the images and counts, in their order."""
+def fingerprint(*sets: Examples) -> str:
+    """Return a hash of the images and counts, in their order; a run folder's settings keep it."""
     digest = hashlib.sha256()
     for examples in sets:
         digest.update(np.ascontiguousarray(examples.counts, dtype="<i8").tobytes())
