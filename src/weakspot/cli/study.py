@@ -85,7 +85,7 @@ def mnist(
     from weakspot.studies.mnist_report import write_report
 
     if report or any(place.units.glob("evaluate-*.json")):
-        say(write_report(place, page or out / "report.md"))
+        say(write_report(place, page and page.absolute()))
     if failed:
         reasons = "\n".join(f"  {each.name}: {str(each.error).splitlines()[0]}" for each in failed)
         raise InputError(f"{len(failed)} of {len(units)} units failed; the same command tries them again\n{reasons}")
@@ -124,7 +124,7 @@ def _list(units: "list[Unit]", place: "Place", workers: int) -> None:
 
     left = seconds_of(todo := pending(units, place), place)
     for unit in units:
-        status, seconds = place.status(unit.name), left.get(unit.name)
+        status, seconds = place.status(unit), left.get(unit.name)
         state = "to do"
         if unit.name not in left:
             state = "done"
@@ -171,7 +171,7 @@ def _bar(units: "list[Unit]", place: "Place") -> "Iterator[Callable[[list[Outcom
             ended = {each.name for each in outcomes}
             running: dict[str, Any] = {}
             for unit in units:
-                status = {} if unit.name in ended else place.status(unit.name)
+                status = {} if unit.name in ended else place.status(unit)
                 if status.get("state") == "running" and status["began"] >= began:  # not before a kill
                     running[unit.name] = status["part"]
             passed = sum(weight[name] for name in ended) + sum(weight[name] * part for name, part in running.items())
