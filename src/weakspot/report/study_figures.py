@@ -165,9 +165,8 @@ def _say_not_run(axis: Any, missing: Sequence[str], height: float = 0.05) -> Non
     """Say in a panel what is missing of it: these names, or all."""
     if missing:
         text = "not run" if missing == ["all"] else "\n".join(["not run:", *missing])
-        patch = {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8}  # something may lie below
         place = {"transform": axis.transAxes, "ha": "right", "va": "bottom", "fontsize": 6.5, "linespacing": 1.1}
-        axis.text(0.97, height, text, color=_ABSENT, bbox=patch, zorder=3, **place)
+        axis.text(0.97, height, text, color=_ABSENT, zorder=0, **place)
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,8 +177,8 @@ class Tile:
     ----------
     title : above it
     pixels : (height, width), None for one that was not run
-    kind : "image" (grey, the targets marked), "map" (from zero to its own highest values), "share" (from 0 to 1, drawn
-        by its square root), "difference" (of shares) or "blank" (pixels None: an empty place)
+    kind : "image" (grey, the targets marked), "map" (from zero to its own 99.95th percentile), "share" (from 0 to 1,
+        drawn by its square root), "difference" (of shares) or "blank" (pixels None: an empty place)
     """
 
     title: str
@@ -206,27 +205,32 @@ def maps_figure(
     tiles = [tile for row in rows for tile in row]
     differences = [np.abs(tile.pixels).max() for tile in tiles if tile.kind == "difference" and tile.pixels is not None]
     scales: dict[str, Any] = {
-        "map": (Normalize(0, 1), "inferno", "attention, of the highest of each map"),
+        "map": (Normalize(0, 1), "inferno", "attention, of the 99.95th percentile of each map"),
         "share": (PowerNorm(0.5, 0, 1), "inferno", "attention, of the highest on the lower image"),
         "difference": (Normalize(-max(differences, default=1), max(differences, default=1)), "PuOr_r", "difference"),
     }
-    side = _WIDTH / (len(rows[0]) + 0.05)
+    columns = len(rows[0])
+    tall = _WIDTH / columns * height / width + 0.17  # inches
     with rc_context(_STYLE):
-        size = (_WIDTH, (side * height / width + 0.17) * len(rows) + 0.5)
-        figure = Figure(figsize=size, layout="constrained")
+        figure = Figure(figsize=(_WIDTH, tall * len(rows) + 0.45), layout="constrained")
         figure.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02)
-        axes = figure.subplots(len(rows), len(rows[0]), squeeze=False)
-        for line, axis_line, points in zip(rows, axes, marked, strict=True):
-            for tile, axis in zip(line, axis_line, strict=True):
+        grid = figure.add_gridspec(len(rows) + 1, columns, height_ratios=[*[tall] * len(rows), 0.1])
+        for row, (line, points) in enumerate(zip(rows, marked, strict=True)):
+            for column, tile in enumerate(line):
+                axis = figure.add_subplot(grid[row, column])
                 axis.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), aspect="equal", xticks=[], yticks=[])
                 axis.set_title(tile.title, pad=2, fontsize=8)
                 axis.spines[:].set(visible=tile.pixels is None and tile.kind != "blank", color=_ABSENT)
                 _draw(axis, tile, points, extent_vox, scales)
         for kind in dict.fromkeys(tile.kind for tile in tiles if tile.kind in scales):
             norm, colours, label = scales[kind]
-            under = [axes[-1, column] for column, tile in enumerate(rows[-1]) if tile.kind == kind]
+            under = [column for column, tile in enumerate(rows[-1]) if tile.kind == kind]
             bar = figure.colorbar(
-                ScalarMappable(norm, colours), ax=under, orientation="horizontal", label=label, pad=0.02, aspect=40
+                ScalarMappable(norm, colours),
+                cax=figure.add_subplot(grid[-1, under[0] : under[-1] + 1]),
+                orientation="horizontal",
+                label=label,
+                extend="max" if kind == "map" else "neither",
             )
             bar.outline.set_linewidth(0.4)
     return _laid_out(figure)
@@ -246,5 +250,6 @@ def _draw(axis: Any, tile: Tile, points: NDArray[Any], extent_vox: float, scales
         norm, colours, _ = scales[tile.kind]
         pixels = tile.pixels if tile.kind == "difference" else np.maximum(tile.pixels, 0)
         if tile.kind == "map":
-            pixels = pixels / (float(pixels.max()) or 1.0)
+            # The few highest voxels would leave the rest black.
+            pixels = pixels / (float(np.quantile(pixels, 0.9995)) or float(pixels.max()) or 1.0)
         axis.imshow(pixels, cmap=colours, norm=norm, interpolation="nearest")

@@ -79,7 +79,7 @@ def _maps(results: Results) -> Iterator[tuple[str, str, Figure]]:
     rows = [[image, *tiles[:3]], [*tiles[3:], Tile("", None, "blank")]]
     caption = (
         "Attention maps for digit 4 under regression, on the test image with the most; targets are framed. Each map "
-        "has its own scale, from zero to its highest value"
+        "has its own scale, from zero to its 99.95th percentile"
     )
     yield "figure_4", caption, maps_figure(rows, [marked, nothing], shape, SIDE)
     caption = (
@@ -91,7 +91,7 @@ def _maps(results: Results) -> Iterator[tuple[str, str, Figure]]:
     yield "figure_5", caption, maps_figure(rows, [nothing, marked], shape, SIDE)
     caption = (
         "Attention maps of GP-Unet and its variants for digits 1 and 4 under regression, on the test image with the "
-        "most. Each map has its own scale, from zero to its highest value"
+        "most. Each map has its own scale, from zero to its 99.95th percentile"
     )
     rows = [_row(results, digit, ("gp_unet", *VARIANTS)) for digit in (1, 4)]
     yield "figure_C.16", caption, maps_figure(rows, [results.targets(1, "most"), marked], shape, SIDE)

@@ -62,7 +62,9 @@ def write_report(place: Place, page: Path | None = None) -> str:
     folder.mkdir(exist_ok=True)
     drawn = []
     for name, caption, figure in figures(results, paper):
-        path = _small(save(figure, folder / name, _DPI)[-1])
+        path = save(figure, folder / name, _DPI)[-1]
+        if not any(axis.images for axis in figure.axes):
+            _shrink(path)
         drawn.append((f"Figure {name.removeprefix('figure_')}", caption, os.path.relpath(path, page.parent)))
     page.parent.mkdir(parents=True, exist_ok=True)
     write_text(page, _page(place, page.parent, results, paper, drawn, laid_out))
@@ -78,12 +80,11 @@ def _where(place: Place, page: Path | None) -> Path:
     return page
 
 
-def _small(path: Path) -> Path:
-    """Store a picture with 256 colours, which it has hardly more of: pictures are kept with the results."""
+def _shrink(path: Path) -> None:
+    """Store a picture of lines with 256 colours, which it has hardly more of: pictures are kept with the results."""
     with Image.open(path) as picture:
         fewer, dpi = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE), picture.info["dpi"]
     write_atomically(path, lambda temporary: fewer.save(temporary, format="png", optimize=True, dpi=dpi))
-    return path
 
 
 def study_tables(ours: Mapping[str, Any], paper: Mapping[str, Any]) -> list[Table]:
