@@ -240,9 +240,9 @@ def test_seeds_are_averaged_and_named_in_their_order(small: Place, tmp_path: Pat
 
 def test_the_summary_has_the_form_of_the_published_tables(small: Place):
     ours, paper = tables(read_results(small)), published()
-    assert list(ours) == [key for key in paper if key.startswith("mnist_")]
-    for key, table in ours.items():
-        assert table.keys() == paper[key].keys()
+    assert list(ours) == [name for name in paper if name.startswith("mnist_")]
+    for name, table in ours.items():
+        assert table.keys() == paper[name].keys()
     assert list(ours["mnist_regression_fauc"]["values"]) == ["4"]
     cell = ours["mnist_regression_fauc"]["values"]["4"]["grad"]
     result = small.record("evaluate-regression-grad-4-seed0")["result"]["height"]["fauc"]

@@ -54,7 +54,7 @@ def _mean_ahead(method: str) -> Claim:
     return Claim("4.1", f"Regression reaches more than classification: {NAMES[method]}", judge)
 
 
-def _both(fauc: Fauc, one: tuple[str, str], other: tuple[str, str], digit: int) -> bool:
+def _both(fauc: Fauc, one: Column, other: Column, digit: int) -> bool:
     """Say whether both columns were run on a digit."""
     return (*one, digit) in fauc and (*other, digit) in fauc
 
@@ -120,8 +120,8 @@ def _other_order(fauc: Fauc, _: Results) -> Verdict:
 def _pair(
     section: str,
     text: str,
-    one: tuple[str, str],
-    other: tuple[str, str],
+    one: Column,
+    other: Column,
     fits: Callable[[int, tuple[float, ...], tuple[float, ...]], bool],
     digits: Sequence[int] = DIGITS,
     most: bool = False,
@@ -224,6 +224,7 @@ def _better_segments(shapes: dict[str, Shape]) -> Verdict:
 
 def _no_segments(shapes: dict[str, Shape]) -> Verdict:
     dice = [shape.dice for shape in shapes.values()]
+    # From 0.7 on, segmentations are usually said to agree well.
     return Verdict(max(dice) < 0.7, evidence=f"Dice {_range(dice)}")
 
 

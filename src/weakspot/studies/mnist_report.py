@@ -75,7 +75,8 @@ def _where(place: Place, page: Path | None) -> Path:
     """Return where the page goes, and remember it, from one sitting to the next and in every clone."""
     memory = place.out / "page.txt"
     if page is None:
-        return place.out / (memory.read_text(encoding="utf-8").strip() if memory.exists() else "report.md")
+        remembered = memory.read_text(encoding="utf-8").strip() if memory.exists() else "report.md"
+        return Path(os.path.normpath(place.out / remembered))
     write_text(memory, os.path.relpath(page, place.out) + "\n")
     return page
 
