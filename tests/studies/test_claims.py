@@ -120,7 +120,7 @@ def test_orders_need_all_methods_and_allow_ties_at_the_end():
     )
     del fauc["regression", "grad", 4]
     assert str(judge("order under regression:", fauc)).startswith(
-        "partly run (no digit has all methods, only GP-Unet, "
+        "partly run (no digit with all methods; with some: GP-"
     )
     assert str(judge("Overall", fauc)) == "not run"
 
