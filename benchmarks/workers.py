@@ -36,7 +36,7 @@ def main() -> None:
             place = Place(Path(folder))
             place.begin({})
             for unit in units:
-                digit_data(place.work("digits"), settings, unit.digit, source)
+                digit_data(place.work(), settings, unit.digit, source)
             start = time.perf_counter()
             with cluster(workers) as client:
                 outcomes = run_on(client, units, place, lambda outcomes: None, threads)

@@ -1,6 +1,7 @@
 """The MNIST study: what it consists of, and small runs of its units."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,14 +12,16 @@ from PIL import Image
 from weakspot.data.digit_pools import load_pools
 from weakspot.data.digits import Grids
 from weakspot.errors import InputError
+from weakspot.settings import to_dict
 from weakspot.studies.mnist import study_units
 from weakspot.studies.mnist_data import MnistSettings, describe, digit_data
+from weakspot.studies.mnist_summary import what_was_run
 from weakspot.studies.mnist_units import Evaluation, Training
 from weakspot.studies.published import published
 from weakspot.studies.readings import READINGS, unevenness
 from weakspot.studies.results import read_results, tables
 from weakspot.studies.runner import run_here
-from weakspot.studies.units import Outcome, Place, done, pending
+from weakspot.studies.units import Outcome, Place, done, key, pending
 from weakspot.training.recipes import choose_recipe
 
 TINY = MnistSettings(choose_recipe("fast", steps=2), "digits", (16, 8, 12), 2)
@@ -64,6 +67,23 @@ def test_what_is_not_of_the_study_is_refused(arguments: tuple[list[object], ...]
         study_units(TINY, *arguments)
 
 
+def test_the_committed_records_are_those_of_the_default_settings():
+    """What was run before must count as done: neither names nor keys of units may change."""
+    committed = Place(Path(__file__).parents[2] / "studies" / "results" / "mnist")
+    settings = MnistSettings(choose_recipe("fast"), committed.settings()["digits"])
+    units = study_units(settings)
+    known = {unit.name: key(unit) for unit in units}
+    records = {name: committed.record(name)["key"] for name in committed.names()}
+    assert len(records) >= 44
+    assert records == {name: known[name] for name in records}
+    # Written down, lest both sides change together.
+    assert records["evaluate-regression-gp_unet-4-seed0"] == "811fca8c64f42f2f"
+    left = {unit.name for unit in pending(units, committed)}
+    needed = {name for unit in units if not done(unit, committed) for name in unit.needs}
+    assert left & records.keys() <= needed  # networks that are not here, of evaluations that are missing
+    assert read_results(committed).left_out == {}
+
+
 def test_digits_are_told_apart(digits_file: Path):
     pools = load_pools(digits_file)
     assert describe(pools).startswith("160 + 40 + 50 digits, ")
@@ -76,7 +96,7 @@ def test_digits_are_told_apart(digits_file: Path):
 def small(tmp_path_factory: pytest.TempPathFactory, digits_file: Path) -> Place:
     """Give a study of digit 4 under regression with three methods, run in this process."""
     place = Place(tmp_path_factory.mktemp("study"))
-    place.begin({"recipe": {"steps": 2}, "sizes": [16, 8, 12], "digits": "bars"})
+    place.begin(to_dict(TINY))
     assert run(place, digits_file) == []
     return place
 
@@ -105,7 +125,7 @@ def test_a_run_leaves_figures_with_intervals_curves_and_maps(small: Place):
         assert image.shape == shown.shape == (196, 140)
         assert shown.max() in (0, 255)
     targets = np.array(result["shown"]["most"]["targets"])
-    rows = digit_data(small.work("digits"), TINY, 4, None).test.labels == 4
+    rows = digit_data(small.work(), TINY, 4, None).test.labels == 4
     assert len(targets) == rows.sum((1, 2)).max()
     training = small.record("train-regression-gp_unet-4-seed0")["result"]
     assert training["steps"] == 2
@@ -118,7 +138,13 @@ def test_the_images_of_a_digit_are_made_once_and_are_the_same_again(tmp_path: Pa
     again = digit_data(tmp_path, TINY, 4, str(tmp_path / "no such file"))
     assert np.array_equal(first.test.images, again.test.images)
     assert again.test.digit == 4
-    (tmp_path / "digit_4.npz").write_bytes(b"PK")
+    other = digit_data(tmp_path, replace(TINY, data_seed=1), 4, str(digits_file))  # not those of other settings
+    assert not np.array_equal(first.test.images, other.test.images)
+    assert len(digit_data(tmp_path, replace(TINY, sizes=(16, 8, 13)), 4, str(digits_file)).test) == 13
+    again = digit_data(tmp_path, replace(TINY, width=4), 4, str(tmp_path / "no such file"))
+    assert np.array_equal(first.test.images, again.test.images)
+    for path in tmp_path.glob("digits-*/digit_4.npz"):
+        path.write_bytes(b"PK")
     with pytest.raises(InputError, match=r"digit_4\.npz is damaged.*remove it"):
         digit_data(tmp_path, TINY, 4, str(digits_file))
 
@@ -148,8 +174,8 @@ def test_a_record_counts_as_done_without_its_network(small: Place, tmp_path: Pat
 def test_a_failed_unit_does_not_stop_the_others(tmp_path: Path, digits_file: Path):
     place = Place(tmp_path)
     place.begin({})
-    place.work("digits").mkdir()
-    damaged = place.work("digits") / "digit_3.npz"
+    digit_data(place.work(), TINY, 3, str(digits_file))
+    (damaged,) = place.work().glob("digits-*/digit_3.npz")
     damaged.write_bytes(b"not an archive")
     chosen = {"digits": [3, 4], "methods": ["gp_unet"]}
     failed = run(place, digits_file, **chosen)
@@ -160,11 +186,63 @@ def test_a_failed_unit_does_not_stop_the_others(tmp_path: Path, digits_file: Pat
     assert run(place, digits_file, **chosen) == []
 
 
+def test_a_network_of_other_settings_is_not_evaluated(small: Place, tmp_path: Path, digits_file: Path):
+    """As when settings and records come from another clone, and the folder of work stays."""
+    place = Place(tmp_path)
+    other = replace(TINY, width=3)
+    place.begin(to_dict(other))
+    shutil.copytree(small.work(), place.work(), dirs_exist_ok=True)
+    units = study_units(other, [4], ["gp_unet"], ["regression"], source=str(digits_file))
+    assert [unit.name for unit in pending(units, place)] == [unit.name for unit in units]
+    assert not any(unit.ready(place) for unit in units if isinstance(unit, Training))
+
+
+def test_records_of_other_settings_are_left_out_and_named(small: Place, tmp_path: Path):
+    place = Place(tmp_path)
+    place.begin(to_dict(TINY))
+    shutil.copytree(small.units, place.units, dirs_exist_ok=True)
+    changed, damaged = "evaluate-regression-grad-4-seed0", "evaluate-regression-gp_unet-4-seed0"
+    path = place.units / f"{changed}.json"
+    path.write_text(path.read_text().replace(place.record(changed)["key"], "0" * 16))
+    (place.units / f"{damaged}.json").write_text("{")
+    shutil.copy(path, place.units / "evaluate-regression-unet-4-seed0.json")
+    (place.units / "image-4-none.png").write_bytes(b"no picture")
+    results = read_results(place)
+    assert results.left_out == {
+        changed: "of other settings; the study runs it again",
+        damaged: "damaged; the study runs it again",
+        "evaluate-regression-unet-4-seed0": "not of this study",
+        "image-4-none.png": "damaged; remove its evaluation's record, and the study runs it again",
+    }
+    assert list(results.evaluations) == [("regression", "grad_cam", 4)]
+    assert all(method == "grad_cam" for _, method, _, _ in results.maps)
+    assert list(tables(results)["mnist_regression_fauc"]["values"]["4"]) == ["grad_cam"]
+
+
+def test_seeds_are_averaged_and_named_in_their_order(small: Place, tmp_path: Path):
+    place = Place(tmp_path)
+    place.begin(to_dict(TINY))
+    name = "evaluate-regression-grad-4-seed"
+    (unit, *_) = (each for each in study_units(TINY, [4], ["grad"], ["regression"], 1) if each.name == f"{name}0")
+    for seed, value in ((10, 0.5), (0, 0.7), (2, 0.6004)):
+        record = small.record(unit.name)
+        record["key"] = key(replace(unit, training=replace(unit.training, seed=seed)))
+        ends = [value - 0.1, value + 0.1] if seed else [value - 0.1, None]
+        record["result"]["height"]["fauc"] |= {"value": value, "ci95": ends}
+        (place.units / f"{name}{seed}.json").write_text(json.dumps(record))
+    results = read_results(place)
+    assert [each["seed"] for each in results.evaluations["regression", "grad", 4]] == [0, 2, 10]
+    written = tables(results)["mnist_regression_fauc"]
+    assert written["values"]["4"]["grad"] == {"value": 60.0, "ci95": [50.0, None]}
+    assert "NaN" not in json.dumps(tables(results), allow_nan=False)
+    assert "A cell is the mean over its seeds: seeds 0, 2, 10 in 1 cells." in what_was_run(place, results)
+
+
 def test_the_summary_has_the_form_of_the_published_tables(small: Place):
     ours, paper = tables(read_results(small)), published()
-    assert list(ours) == [key for key in paper if key.startswith("mnist_")]
-    for key, table in ours.items():
-        assert table.keys() == paper[key].keys()
+    assert list(ours) == [name for name in paper if name.startswith("mnist_")]
+    for name, table in ours.items():
+        assert table.keys() == paper[name].keys()
     assert list(ours["mnist_regression_fauc"]["values"]) == ["4"]
     cell = ours["mnist_regression_fauc"]["values"]["4"]["grad"]
     result = small.record("evaluate-regression-grad-4-seed0")["result"]["height"]["fauc"]

@@ -12,12 +12,19 @@ from PIL import Image
 from weakspot.errors import InputError
 from weakspot.report.study_figures import Tile, bars_figure, curves_figure, maps_figure
 from weakspot.report.study_tables import beside
+from weakspot.settings import to_dict
+from weakspot.studies import mnist_report
+from weakspot.studies.fauc import Fauc
+from weakspot.studies.mnist import ALL, study_units
+from weakspot.studies.mnist_data import MnistSettings
 from weakspot.studies.mnist_figures import figures
 from weakspot.studies.mnist_report import write_report
+from weakspot.studies.mnist_summary import standing
 from weakspot.studies.published import published
 from weakspot.studies.readings import READINGS
 from weakspot.studies.results import read_results
-from weakspot.studies.units import Place
+from weakspot.studies.units import Place, key
+from weakspot.training.recipes import choose_recipe
 
 PAPER = {
     "unit": "percent",
@@ -35,7 +42,8 @@ OURS = {
 
 
 def test_each_cell_stands_above_the_published_one():
-    table = beside("T & %", OURS, PAPER, {"a": "A", "b": "B"}, {"a": {"mean": 70.0, "std": 0.0}}, True)
+    names = {"a": "A", "b": "B"}
+    table = beside("T & %", OURS, PAPER, names, {"a": {"mean": 70.0, "std": 0.0}}, {"a": "1"}, True)
     assert table.rows == (
         ("0", "ours", "not run", "not run"),
         ("", "paper", "90.0 (89.0 - 91.0)", "80.0 (79.0 - 81.0)"),
@@ -44,16 +52,28 @@ def test_each_cell_stands_above_the_published_one():
         ("average", "ours", "85.2 ± 0.0", "not run"),
         ("", "paper, same rows", "70.0 ± 0.0", "not run"),
         ("", "paper, all rows", "80.0 ± 10.0", "80.0 ± 0.0"),
-        ("", "rows run", "1", "0"),
+        ("", "rows run", "1", "none"),
     )
-    assert table.bold == {(1, 2), (2, 2), (3, 3)}
-    lower = beside("T", OURS, PAPER, {"a": "A", "b": "B"}, {}, False)
-    assert lower.bold == {(1, 3), (2, 2), (3, 2)}
-    assert "| 1 | ours | **85.2 (84.0 - 86.0)** | not run |" in table.markdown()
+    assert table.bold == {(1, 2), (3, 3)}  # the one cell of ours has nothing to be better than
+    lower = beside("T", OURS, PAPER, names, {}, {}, False)
+    assert lower.bold == {(1, 3), (3, 2)}
+    assert "| | paper | **90.0 (89.0 - 91.0)** | 80.0 (79.0 - 81.0) |" in table.markdown().replace("|  |", "| |")
     assert r"average & ours & 85.2 $\pm$ 0.0 & not run \\" in table.latex()
     assert r"\textbf{90.0 (89.0 - 91.0)}" in table.latex()
     assert r"\caption{T \& \%}" in table.latex()
     assert "**" not in table.text()
+
+
+@pytest.mark.parametrize(("other", "marked"), [(81.3, True), (81.5, False)])
+def test_what_is_not_significantly_worse_than_the_best_is_bold_too(other: float, marked: bool):
+    # Standard errors of 1 / 1.96 each: a difference of the square root of 2 is significant.
+    cells = {"a": {"value": 80.0, "ci95": [79.0, 81.0]}, "b": {"value": other, "ci95": [other - 1, other + 1]}}
+    ours = {"unit": "percent", "values": {"1": cells}, "average": {}}
+    for higher, first in ((True, 2), (False, 3)):
+        table = beside("T", ours, PAPER, {"a": "A", "b": "B"}, {}, {}, higher)
+        assert ((2, first) in table.bold) is marked
+    cells["a"]["ci95"] = [79.0, None]  # an end that is not defined
+    assert beside("T", ours, PAPER, {"a": "A", "b": "B"}, {}, {}, True).rows[2][2] == "80.0"
 
 
 def test_bars_have_their_heights_and_say_what_was_not_run():
@@ -63,10 +83,11 @@ def test_bars_have_their_heights_and_say_what_was_not_run():
     (bar,) = first.patches
     assert bar.get_height() == 50
     assert [60, 60] in [list(line.get_ydata()) for line in first.lines]
-    (error,) = first.collections
-    assert error.get_segments()[0][:, 1].tolist() == [40, 70]
+    assert {tuple(error.get_segments()[0][:, 1]) for error in first.collections} == {(40, 70)}
     assert not second.patches
     assert [text.get_text() for text in second.texts] == ["not run"]
+    assert [list(line.get_xdata()) for line in second.lines] == [[0.0]]  # a cross in place of the bar
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["R", "published", "not run"]
 
 
 def test_curves_and_maps_are_drawn_as_given():
@@ -74,22 +95,27 @@ def test_curves_and_maps_are_drawn_as_given():
     figure = curves_figure({"Digit 0": {"b": np.array([0, 0.5, 1.0])}}, fp, {"a": "A", "b": "B"})
     (line,) = figure.axes[0].lines
     assert line.get_ydata().tolist() == [0, 0.5, 1]
+    assert [text.get_text() for text in figure.axes[0].texts] == ["not run:\nA"]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["A", "B"]
 
     attention = np.full((10, 8), -1.0)
     attention[2, 3] = 4
     tiles = [Tile("image", np.zeros((10, 8)), "image"), Tile("map", attention), Tile("none", None)]
-    image, shown, missing = maps_figure([tiles], [np.array([[4.5, 2.0]])], 4).axes
+    image, shown, missing, bar = maps_figure([tiles], [np.array([[4.5, 2.0]])], (10, 8), 4).axes
+    assert "each map" in bar.get_xlabel()
     (square,) = image.patches
     assert square.get_xy() == (0.0, 2.5)
     assert shown.images[0].get_array().min() == 0
     assert [text.get_text() for text in missing.texts] == ["not run"]
 
 
+SETTINGS = MnistSettings(choose_recipe("fast", steps=7), "some digits", (4, 3, 2))
+
+
 def study(folder: Path, objective: str) -> Place:
     """Write records of one training and one evaluation of GP-Unet, with the paper's figures for digit 4."""
     place = Place(folder)
-    place.begin({"recipe": {"steps": 7, "patience": None}, "sizes": [4, 3, 2], "digits": "some digits"})
+    place.begin(to_dict(SETTINGS))
     value = published()[f"mnist_{objective}_fauc"]["values"]["4"]["gp_unet"]["value"] / 100
     figure = {"value": value, "sd": 0.003, "ci95": [value - 0.006, value + 0.005]}
     result = {
@@ -101,56 +127,122 @@ def study(folder: Path, objective: str) -> Place:
     }
     result["readings"] = {name: [value - 0.01 * number, 0.9, 0.1, 0.1] for number, name in enumerate(READINGS)}
     environment = dict.fromkeys(("device", "processor", "platform", "python", "torch", "weakspot", "threads"), "x")
-    training = {"seconds": 600.0, "validation_loss": 0.5, "environment": environment}
-    for name, content in (("train", training), ("evaluate", result)):
-        path = place.units / f"{name}-{objective}-gp_unet-4-seed0.json"
-        path.write_text(json.dumps({"kind": name, "key": "", "seconds": 1, "result": content}))
+    log = {"step": [7.0], "validation_loss": [0.5]}
+    training = {"seconds": 600.0, "validation_loss": 0.5, "environment": environment, "log": log}
+    for unit in study_units(SETTINGS, [4], ["gp_unet"], [objective]):
+        content, seconds = (training, 600) if unit.name.startswith("train") else (result, 36)
+        record = {"kind": unit.kind, "key": key(unit), "weakspot": "0.0.9", "seconds": seconds, "result": content}
+        (place.units / f"{unit.name}.json").write_text(json.dumps(record))
     for name in ("image-4-most", f"evaluate-{objective}-gp_unet-4-seed0-most"):
         Image.fromarray(np.arange(196 * 140, dtype=np.uint8).reshape(196, 140)).save(place.units / f"{name}.png")
     return place
 
 
-def test_each_figure_with_anything_to_show_is_drawn(tmp_path: Path):
+def test_each_figure_is_drawn_and_says_what_was_not_run(tmp_path: Path):
     place = study(tmp_path / "study", "regression")
-    drawn = {name: figure for name, _, figure in figures(read_results(place), place, published())}
-    assert list(drawn) == [f"figure_{number}" for number in ("4", "5", "C.16", "6", "C.15", "A.12", "C.14")]
+    drawn = {name: figure for name, _, figure in figures(read_results(place), published())}
+    numbers = ("4", "5", "C.16", "6", "C.15", "A.12", "B.13", "C.14")
+    assert list(drawn) == [f"figure_{number}" for number in numbers]
     texts = [[text.get_text() for text in axis.texts] for axis in drawn["figure_4"].axes]
-    assert texts == [[], [], *5 * [["not run"]], []]
+    assert texts == [[], [], *5 * [["not run"]], [], []]  # an empty place, and the bar of the scale
+    labels = [axis.get_xlabel() for axis in drawn["figure_5"].axes if axis.get_xlabel()]
+    assert labels == ["attention, of the highest on the lower image", "difference"]
     pixels = np.asarray(Image.open(place.units / "evaluate-regression-gp_unet-4-seed0-most.png"))
     shown = drawn["figure_4"].axes[1].images[0].get_array()
-    np.testing.assert_allclose(shown, pixels / 255 * 2.0)  # the highest value is 2
+    np.testing.assert_allclose(shown, pixels / np.quantile(pixels, 0.9995))
     assert len(drawn["figure_6"].axes[4].patches) == 1
     assert len(drawn["figure_A.12"].axes[4].lines) == 1
+    for axis in drawn["figure_B.13"].axes:
+        assert [text.get_text() for text in axis.texts] == ["not run"]
+
+
+def test_differences_share_a_scale_around_zero():
+    tiles = [Tile("a", np.full((4, 4), 0.2), "difference"), Tile("b", np.full((4, 4), -0.6), "difference")]
+    first, second, bar = maps_figure([tiles], [np.zeros((0, 2))], (4, 4), 1).axes
+    assert first.images[0].get_clim() == second.images[0].get_clim() == (-0.6, 0.6)
+    assert bar.get_xlim() == (-0.6, 0.6)
 
 
 def test_the_page_says_what_was_run_and_what_was_not(tmp_path: Path):
     place = study(tmp_path / "study", "classification")
-    shutil.rmtree(place.out / "work")  # nothing but the records is read
+    shutil.rmtree(place.out / "work")  # nothing but the records is read, as in a clone
     (place.out / "notes.md").write_text("Written by hand.\n")
     page = tmp_path / "docs" / "mnist.md"
     write_report(place, page)
     text = page.read_text()
     assert "1 of 140 cells" in text
-    assert "Minutes a training, beside whatever else ran: gp_unet 10.0" in text
-    assert "16.7 h one after the other" in text  # 100 trainings of 600 s
+    assert "One training of each, seed 0." in text
+    assert "Minutes of one training, beside whatever else ran: gp_unet 10.0. All 1: 0.2 h." in text
+    assert "Minutes of one evaluation, beside whatever else ran: gp_unet 0.6. All 1: 0.0 h." in text
+    assert "18.1 h one after the other" in text  # 100 trainings of 600 s and 140 evaluations of 36 s
+    assert "Evaluations of which the version is recorded: 1 by weakspot 0.0.9." in text
     assert "steps 7" in text
     assert "patience" not in text
     assert "Written by hand." in text
-    assert "| GP-Unet, classification | 1 | 77.1 | 77.1 | 0 | 1 | 0 |" in text
+    assert "| GP-Unet, classification | 4 | 77.1 | 77.1 | 0 | 1 | 0 |" in text
     assert "| GP-Unet, regression | not run |" in text
     assert re.search(r"\| gated image threshold \| \*\*0\.0\*\* \|", text)
     assert re.search(r"\| gated image top_k \| 1\.0 \|", text)
-    assert "**Figure B.13.** " in text
     pictures = re.findall(r"!\[.*?\]\((.*?)\)", text)
-    assert [Path(picture).stem for picture in pictures] == ["figure_5", "figure_6", "figure_B.13"]
-    assert all((page.parent / picture).is_file() for picture in pictures)
+    numbers = ("4", "5", "C.16", "6", "C.15", "A.12", "B.13", "C.14")
+    assert [Path(picture).stem + Path(picture).suffix for picture in pictures] == [f"figure_{n}.png" for n in numbers]
+    for picture in pictures:
+        with Image.open(page.parent / picture) as opened:
+            assert opened.info["dpi"] == pytest.approx((300, 300), abs=0.1)
     summary = json.loads((place.out / "summary.json").read_text())
     assert summary["mnist_classification_fauc"]["values"] == {"4": {"gp_unet": {"value": 77.1, "ci95": [76.5, 77.6]}}}
 
 
+def test_the_page_stays_where_it_was_put(tmp_path: Path):
+    place = study(tmp_path / "study", "classification")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(mnist_report, "figures", lambda *_: [])
+        write_report(place)
+        assert (place.out / "report.md").is_file()
+        (place.out / "report.md").unlink()
+        page = tmp_path / "docs" / "mnist.md"
+        write_report(place, page)
+        page.unlink()
+        moved = Place((tmp_path / "study").rename(tmp_path / "docs" / "study").resolve())
+        assert (moved.out / "page.txt").read_text() == "../docs/mnist.md\n"
+        (moved.out / "page.txt").write_text("../mnist.md\n")
+        write_report(moved)
+    assert page.is_file()
+    assert not (moved.out / "report.md").exists()
+
+
+def fauc(columns: dict[tuple[str, str], dict[int, float]]) -> Fauc:
+    return {
+        (*column, digit): (value, value - 1, value + 1)
+        for column, row in columns.items()
+        for digit, value in row.items()
+    }
+
+
+def test_means_and_ranks_are_over_the_same_digits():
+    ours = fauc(
+        {
+            ("regression", "gp_unet"): {0: 90, 1: 80, 4: 99},
+            ("regression", "grad"): {0: 70, 1: 90},
+            ("regression", "gated_attention"): {4: 50},
+            ("classification", "grad"): {1: 10},
+        }
+    )
+    theirs = fauc({(o, m): dict.fromkeys(range(10), 80.0) for o in ("regression", "classification") for m in ALL})
+    table, _, ranks = standing(ours, theirs)
+    assert "| GP-Unet, regression | 0, 1, 4 | 89.7 | 80.0 | 2 | 1 | 0 |" in table
+    assert "| Grad, regression | 0, 1 | 80.0 | 80.0 | 1 | 0 | 1 |" in table
+    # Gated Attention and Grad have no digit in common; GP-Unet and Grad have.
+    left_out = "GP-Unet no residual, Gated Attention, Grad-CAM, Guided-backprop"
+    assert ranks.splitlines() == [
+        f"- regression, digits 0, 1, without {left_out}, ours: GP-Unet 85.0 > Grad 80.0",
+        f"- regression, digits 0, 1, without {left_out}, paper: GP-Unet 80.0 = Grad 80.0",
+    ]
+
+
 def test_without_an_evaluation_there_is_nothing_to_report(tmp_path: Path):
     place = Place(tmp_path)
-    place.begin({})
+    place.begin(to_dict(SETTINGS))
     with pytest.raises(InputError, match="no evaluation yet"):
         write_report(place, tmp_path / "page.md")
     assert not (tmp_path / "page.md").exists()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.test_cli import COMMAND, Done, fails, run
+from weakspot.studies.units import Place
 
 TINY = ["--sizes", "16,8,12", "--width", 2, "--steps", 2]
 ONE = ["--digits", 4, "--methods", "gp_unet", "--objectives", "classification"]
@@ -37,7 +38,6 @@ def test_records_count_as_done_and_tell_the_time_left(tmp_path: Path, digits_fil
     assert "2/2 evaluate-classification-gp_unet-4-seed0 done" in out.stderr
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert list(summary["mnist_classification_fauc"]["values"]["4"]) == ["gp_unet"]
-    assert (tmp_path / "work" / ".gitignore").read_text() == "*\n"
     for name, seconds in (("train", 7200), ("evaluate", 1800)):
         path = tmp_path / "units" / f"{name}-classification-gp_unet-4-seed0.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"seconds": seconds}))
@@ -51,9 +51,15 @@ def test_records_count_as_done_and_tell_the_time_left(tmp_path: Path, digits_fil
     assert "begun with other settings (recipe was" in fails(*arguments, "--steps", 3)
     assert "width was 2, now 3" in fails(*arguments, "--width", 3)
 
-    (tmp_path / "units" / "evaluate-classification-gp_unet-4-seed0.json").unlink()
-    weights = tmp_path / "work" / "train-classification-gp_unet-4-seed0" / "run" / "weights.safetensors"
+    with Place(tmp_path).alone():
+        assert f"another command is at work in {tmp_path}: wait for it" in fails(*arguments)
+        assert "summary.json" in run("study", "mnist", "--out", tmp_path, "--report").stdout
+
+    (tmp_path / "units" / "evaluate-classification-gp_unet-4-seed0.json").write_text("{")
+    (weights,) = tmp_path.glob("work/train-classification-gp_unet-4-seed0-*/run/weights.safetensors")
     weights.write_bytes(b"damaged")
+    listed = run(*arguments, "--dry-run").stdout
+    assert "evaluate-classification-gp_unet-4-seed0.json is damaged: its unit is run again" in listed
     said = fails(*arguments)
     assert "1 of 2 units failed; the same command tries them again" in said
     assert "  evaluate-classification-gp_unet-4-seed0: " in said
@@ -92,10 +98,10 @@ def end(process: "subprocess.Popen[str]", code: int) -> Done:
 
 def wait_for_training(folder: Path, part: float = 0.0) -> dict[str, object]:
     """Return the status of the first unit once it runs, and some part of it is done."""
-    path = folder / "work" / "train-classification-gp_unet-4-seed0" / "status.json"
     for _ in range(1200):
-        if path.exists() and (status := json.loads(path.read_text())).get("part", 0) > part:
-            return dict(status)
+        for path in folder.glob("work/train-classification-gp_unet-4-seed0-*/status.json"):
+            if (status := json.loads(path.read_text())).get("part", 0) > part:
+                return dict(status)
         time.sleep(0.1)
     raise AssertionError("no training began")
 
@@ -117,7 +123,8 @@ def test_a_killed_worker_s_unit_is_run_again(tmp_path: Path, digits_file: Path):
     killed = wait_for_training(tmp_path)["pid"]
     os.kill(int(str(killed)), signal.SIGKILL)
     end(process, 0)
-    status = json.loads((tmp_path / "work" / "train-classification-gp_unet-4-seed0" / "status.json").read_text())
+    (path,) = tmp_path.glob("work/train-classification-gp_unet-4-seed0-*/status.json")
+    status = json.loads(path.read_text())
     assert status["state"] == "done"
     assert status["pid"] != killed
 
@@ -142,7 +149,9 @@ def test_cut_off_it_goes_on(
     process.send_signal(stop)
     done = end(process, code)
     if code == 1:
-        assert done.stderr.splitlines()[-1] == "error: interrupted; the same command goes on"
+        assert done.stderr.splitlines()[-1] == (
+            "error: interrupted; the same command goes on, and with --report it writes what is done so far"
+        )
     assert not list((tmp_path / "units").glob("*.json"))
     run(*study(tmp_path, digits_file, *ONE, "--workers", 0, "--steps", 60))
     cut, uncut = (

@@ -1,6 +1,7 @@
 """Units of work: done once, again where their product is missing, and failing alone."""
 
 import json
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from weakspot.errors import InputError
 from weakspot.studies.runner import run_here
-from weakspot.studies.units import Outcome, Place, carry_out, done, pending, seconds_of
+from weakspot.studies.units import Outcome, Place, carry_out, done, notes, pending, seconds_of
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Square:
 
     number: int
     needs: tuple[str, ...] = ()
+    colour: str = "blue"
     kind: str = "square number"
 
     @property
@@ -27,10 +29,10 @@ class Square:
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {"number": self.number}
+        return {"number": self.number, "colour": self.colour}
 
     def product(self, place: Place) -> Path:
-        return place.work(self.name) / "product"
+        return place.work_of(self) / "product"
 
     def ready(self, place: Place) -> bool:
         return self.product(place).exists()
@@ -80,7 +82,7 @@ def test_each_unit_is_run_once_and_leaves_its_result(place: Place):
     units = [*squares, Sum(squares)]
     assert [each.name for each in run(units, place)] == ["square-2", "square-3", "sum"]
     assert place.record("sum")["result"] == {"sum": 13}
-    assert place.status("sum")["state"] == "done"
+    assert place.status(Sum(squares))["state"] == "done"
     assert run(units, place) == []
     before = (place.units / "square-2.json").read_bytes()
     assert carry_out(squares[0], place) == Outcome("square-2")
@@ -107,7 +109,7 @@ def test_a_failed_unit_stops_those_that_need_it_alone(place: Place):
         "sum": "needs square--1, which failed",
         "square-5": None,
     }
-    status = place.status("square--1")
+    status = place.status(Square(-1))
     assert status["state"] == "failed"
     assert any("raise ValueError" in line for line in status["traceback"])
     assert [each.name for each in pending(units, place)] == ["square--1", "sum"]
@@ -126,16 +128,72 @@ def test_a_folder_belongs_to_one_setting(place: Place):
     assert json.loads((place.out / "settings.json").read_text()) == {}
 
 
-def test_a_damaged_record_is_named(place: Place):
-    (place.units / "square-2.json").write_text("{")
-    with pytest.raises(InputError, match=r"square-2\.json is damaged"):
-        pending([Square(2)], place)
+@pytest.mark.parametrize("content", ["{", "[1]", '{"key": ""}', "\0"])
+def test_a_damaged_record_is_named_and_its_unit_run_again(place: Place, content: str):
+    run([Square(2)], place)
+    (place.units / "square-2.json").write_text(content)
+    (place.work_of(Square(2)) / "status.json").write_text("{")
+    assert notes([Square(2)], place) == [f"{place.units / 'square-2.json'} is damaged: its unit is run again"]
+    assert [each.error for each in run([Square(2)], place)] == [None]
+    assert place.record("square-2")["result"] == {"seconds": 20.0}
+    assert notes([Square(2)], place) == []
+
+
+def test_records_of_another_version_count_and_are_named(place: Place, monkeypatch: pytest.MonkeyPatch):
+    with monkeypatch.context() as patched:
+        patched.setattr("weakspot.__version__", "0.0.9")
+        run([Square(2), Square(3)], place)
+    run([Square(4)], place)
+    units = [Square(2), Square(3), Square(4)]
+    assert pending(units, place) == []
+    (line,) = notes(units, place)
+    assert line.startswith("2 units are done by weakspot 0.0.9, and this is ")
+
+
+def test_nothing_of_other_settings_is_taken_for_a_product(place: Place):
+    run([Square(2)], place)
+    other = Square(2, colour="red")
+    assert not done(other, place)
+    assert not other.ready(place)
+    assert place.status(other) == {}
+    assert notes([other], place) == [f"{place.units / 'square-2.json'} is of other settings: its unit is run again"]
+
+
+def test_a_second_command_is_refused_while_one_is_at_work(place: Place):
+    with place.alone(), pytest.raises(InputError, match=r"another command is at work in .*another --out"):
+        run_alone(place)
+    run_alone(place)
+
+
+def run_alone(place: Place) -> None:
+    with Place(place.out).alone():
+        pass
+
+
+def test_what_only_this_machine_needs_is_not_committed(place: Place):
+    subprocess.run(["git", "init", "-q", place.out], check=True)
+    (place.work() / "weights").touch()
+    (place.units / ".square-2.json.123.tmp").touch()  # of a process that was killed while it wrote
+    (place.units / "square-2.json").touch()
+    seen = subprocess.run(
+        ["git", "-C", place.out, "status", "--porcelain", "-uall"], check=True, capture_output=True, text=True
+    )
+    assert seen.stdout.split()[1::2] == [".gitignore", "settings.json", "units/square-2.json"]
+
+
+def test_settings_that_are_missing_or_damaged_are_no_study(tmp_path: Path):
+    with pytest.raises(InputError, match=r"is no study: expected settings\.json"):
+        Place(tmp_path).settings()
+    (tmp_path / "settings.json").write_text("{")
+    for read in (Place(tmp_path).settings, lambda: Place(tmp_path).begin({})):
+        with pytest.raises(InputError, match=r"settings\.json is damaged"):
+            read()
 
 
 def test_time_left_is_that_of_the_kind_less_what_is_done(place: Place):
     assert seconds_of([Square(1)], place) == {"square-1": None}
     run([Square(2), Square(4)], place)  # 20 and 40 seconds
-    folder = place.work("square-5")
+    folder = place.work_of(Square(5))
     folder.mkdir()
     (folder / "status.json").write_text('{"state": "running", "part": 0.5}')
     left = seconds_of([Square(1), Square(5), Square(6, kind="square other"), Sum(())], place)

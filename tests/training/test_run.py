@@ -9,6 +9,7 @@ import pytest
 import torch
 from filelock import FileLock
 
+import weakspot
 from tests.training.test_fit import FAST, disks
 from weakspot.errors import InputError
 from weakspot.training.run import FORMAT, NetworkSettings, Run, load, train
@@ -69,6 +70,22 @@ def test_what_was_cut_off_needs_resume_and_the_same_settings(tmp_path: Path):
         run(out, resume=True)
     run(out, resume=True)
     assert not out.with_name("run.partial").exists()
+
+
+def test_what_was_cut_off_goes_on_with_another_version_which_is_named(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(progress):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("weakspot.__version__", "0.0.9")
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "run", report=fail)
+    resumed = run(tmp_path / "run", resume=True)
+    assert (resumed.settings["begun_by"], resumed.settings["weakspot"]) == ("0.0.9", weakspot.__version__)
+    assert (tmp_path / "run" / "weights.safetensors").read_bytes() == (folder / "weights.safetensors").read_bytes()
+    assert "begun_by" not in load(folder).settings
 
 
 def test_what_was_cut_off_before_it_was_moved_into_place_is_resumed(

@@ -42,8 +42,12 @@ def mnist(
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of each unit.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the units, what is done and the time left.")] = False,
-    report: Annotated[bool, typer.Option("--report", help="Only write tables, figures and page anew.")] = False,
-    page: Annotated[Path | None, typer.Option(help="Where the page goes; report.md in --out unless given.")] = None,
+    report: Annotated[
+        bool, typer.Option("--report", help="Only write tables, figures and page of what is done.")
+    ] = False,
+    page: Annotated[
+        Path | None, typer.Option(help="Where the page goes, remembered; at first report.md in --out.")
+    ] = None,
     sizes: Annotated[str, typer.Option(hidden=True, help="Images to train, validate and test.")] = "400,100,500",
     width: Annotated[int | None, typer.Option(min=1, hidden=True, help="Filters of the first scale.")] = None,
 ) -> None:
@@ -79,13 +83,12 @@ def mnist(
             _list(units, place, max(at_once, 1))
             return
         place.begin(to_dict(settings))
-        failed = _run(units, place, at_once, scheduler, scheduler_file, threads)
-    elif not place.units.is_dir():
-        raise InputError(f"{out} is no study: expected the folder units in it")
+        with place.alone():
+            failed = _run(units, place, at_once, scheduler, scheduler_file, threads)
     from weakspot.studies.mnist_report import write_report
 
-    if report or any(place.units.glob("evaluate-*.json")):
-        say(write_report(place, page or out / "report.md"))
+    if report or any(name.startswith("evaluate") for name in place.names()):
+        say(write_report(place, page and page.absolute()))
     if failed:
         reasons = "\n".join(f"  {each.name}: {str(each.error).splitlines()[0]}" for each in failed)
         raise InputError(f"{len(failed)} of {len(units)} units failed; the same command tries them again\n{reasons}")
@@ -98,11 +101,12 @@ def _run(
     from weakspot.cli.console import say
     from weakspot.errors import InputError
     from weakspot.studies.runner import cluster, run_here, run_on
-    from weakspot.studies.units import pending
+    from weakspot.studies.units import notes, pending
     from weakspot.training.interrupt import Interrupted
 
     todo = pending(units, place)
-    say(f"{len(units)} units, {len(todo)} to run")
+    for line in [*notes(units, place), f"{len(units)} units, {len(todo)} to run"]:
+        say(line)
     if not todo:
         return []
     try:
@@ -111,20 +115,24 @@ def _run(
                 outcomes = run_here(todo, place, look, threads)
             else:
                 with cluster(workers, scheduler, scheduler_file) as client:
-                    outcomes = run_on(client, todo, place, look, threads)
+                    outcomes = run_on(client, todo, place, look, threads, say)
     except (Interrupted, KeyboardInterrupt) as interrupted:
-        raise InputError("interrupted; the same command goes on") from interrupted
+        raise InputError(
+            "interrupted; the same command goes on, and with --report it writes what is done so far"
+        ) from interrupted
     return [each for each in outcomes if each.error]
 
 
 def _list(units: "list[Unit]", place: "Place", workers: int) -> None:
     """Print every unit, where it stands, and the time left."""
     from weakspot.cli.console import say
-    from weakspot.studies.units import done, pending, seconds_of
+    from weakspot.studies.units import done, notes, pending, seconds_of
 
     left = seconds_of(todo := pending(units, place), place)
+    for line in notes(units, place):
+        say(line)
     for unit in units:
-        status, seconds = place.status(unit.name), left.get(unit.name)
+        status, seconds = place.status(unit), left.get(unit.name)
         state = "to do"
         if unit.name not in left:
             state = "done"
@@ -171,7 +179,7 @@ def _bar(units: "list[Unit]", place: "Place") -> "Iterator[Callable[[list[Outcom
             ended = {each.name for each in outcomes}
             running: dict[str, Any] = {}
             for unit in units:
-                status = {} if unit.name in ended else place.status(unit.name)
+                status = {} if unit.name in ended else place.status(unit)
                 if status.get("state") == "running" and status["began"] >= began:  # not before a kill
                     running[unit.name] = status["part"]
             passed = sum(weight[name] for name in ended) + sum(weight[name] * part for name, part in running.items())

@@ -169,12 +169,12 @@ def _plain(label: str) -> str:
     return label.replace("$", r"\$")
 
 
-def save(figure: Figure, stem: Path) -> list[Path]:
-    """Write ``stem.svg`` and ``stem.png``."""
+def save(figure: Figure, stem: Path, dpi: int = _DPI) -> list[Path]:
+    """Write ``stem.svg`` and ``stem.png``, the latter with so many dots an inch."""
     paths = []
     for kind, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
         path = stem.with_name(f"{stem.name}.{kind}")
-        draw = partial(figure.savefig, format=kind, dpi=_DPI, metadata=metadata)
+        draw = partial(figure.savefig, format=kind, dpi=dpi, metadata=metadata)
         with rc_context(_STYLE):
             write_atomically(path, draw)
         paths.append(path)

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
@@ -38,6 +40,7 @@ _LINES: tuple[tuple[str, Any], ...] = (
     ("#E69F00", (0, (4, 1, 1, 1))),
 )
 # The paper's light blue and indigo, as in the colour-blind safe set of P. Tol.
+_ABSENT = "#777777"
 _BARS = ("#88CCEE", "#332288", "#DDCC77")
 
 Bar = tuple[float, tuple[float, float]]  # height, and lower and upper end of its error bar
@@ -73,7 +76,10 @@ def bars_figure(
                         height, (low, high) = bar
                         axis.bar(middle, height, width, color=colour)
                         error = [[max(height - low, 0)], [max(high - height, 0)]]
-                        axis.errorbar(middle, height, error, color="#808080", linewidth=0.9, capsize=1.5)
+                        axis.errorbar(middle, height, error, color="#D0D0D0", linewidth=1.8)  # seen on dark bars
+                        axis.errorbar(middle, height, error, color="black", linewidth=0.8, capsize=1.8, capthick=0.8)
+                    else:
+                        axis.plot(middle, 3, "x", color=_ABSENT, markersize=3.5, markeredgewidth=0.8)
                     if (theirs := published.get(title, {}).get(series, {}).get(method)) is not None:
                         ends = (middle - width / 2, middle + width / 2)
                         axis.plot(ends, (theirs, theirs), color="#D55E00", linewidth=1.2, solid_capstyle="butt")
@@ -82,13 +88,17 @@ def bars_figure(
             axis.tick_params(axis="x", length=0)
             axis.set_axisbelow(True)
             axis.grid(axis="y", alpha=0.25, linewidth=0.5)
-            _say_not_run(axis, found)
+            _say_not_run(axis, [] if any(found.values()) else ["all"], 0.2)
         figure.supylabel(label, fontsize=8)
         figure.supxlabel("   ".join(f"{letter}: {methods[method]}" for method, letter in letters.items()), fontsize=8)
         marks: list[Any] = [
             Patch(color=colour, label=name) for name, colour in zip(names.values(), _BARS, strict=False)
         ]
         marks.append(Line2D([], [], color="#D55E00", linewidth=1.5, label="published"))
+        if any(
+            method not in found.get(series, {}) for found in panels.values() for series in names for method in letters
+        ):
+            marks.append(Line2D([], [], color=_ABSENT, marker="x", markersize=4, linestyle="none", label="not run"))
         _legend(figure, marks)
     return _laid_out(figure)
 
@@ -115,7 +125,7 @@ def curves_figure(
             axis.set(xlim=(0, float(fp[-1])), ylim=(0, 1.02), xticks=range(int(fp[-1]) + 1))
             axis.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
             axis.grid(alpha=0.25, linewidth=0.5)
-            _say_not_run(axis, found)
+            _say_not_run(axis, [name for method, name in names.items() if method not in found] if found else ["all"])
         figure.supxlabel("Average number of false positives per image", fontsize=8)
         figure.supylabel("Sensitivity", fontsize=8)
         marks: list[Any] = [
@@ -151,10 +161,12 @@ def _panels(titles: Sequence[str], height: float) -> tuple[Figure, list[Any]]:
     return figure, axes[: len(titles)]
 
 
-def _say_not_run(axis: Any, found: Mapping[str, Any]) -> None:
-    if not found:
-        patch = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # published values may lie below
-        axis.text(0.5, 0.08, "not run", transform=axis.transAxes, ha="center", color="#777777", bbox=patch, zorder=3)
+def _say_not_run(axis: Any, missing: Sequence[str], height: float = 0.05) -> None:
+    """Say in a panel what is missing of it: these names, or all."""
+    if missing:
+        text = "not run" if missing == ["all"] else "\n".join(["not run:", *missing])
+        place = {"transform": axis.transAxes, "ha": "right", "va": "bottom", "fontsize": 6.5, "linespacing": 1.1}
+        axis.text(0.97, height, text, color=_ABSENT, zorder=0, **place)
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,9 +176,9 @@ class Tile:
     Attributes
     ----------
     title : above it
-    pixels : (height, width), None for a place left empty
-    kind : "image" (grey, the targets marked), "map" (from zero to its own highest values), "share" (from 0 to 1),
-        "difference" (of shares) or "blank"
+    pixels : (height, width), None for one that was not run
+    kind : "image" (grey, the targets marked), "map" (from zero to its own 99.95th percentile), "share" (from 0 to 1,
+        drawn by its square root), "difference" (of shares) or "blank" (pixels None: an empty place)
     """
 
     title: str
@@ -174,45 +186,70 @@ class Tile:
     kind: str = "map"
 
 
-def maps_figure(rows: Sequence[Sequence[Tile]], marked: Sequence[NDArray[Any]], extent_vox: float) -> Figure:
-    """Draw images, maps and differences of maps (the paper's Fig. 4, 5, C.16).
+def maps_figure(
+    rows: Sequence[Sequence[Tile]], marked: Sequence[NDArray[Any]], shape: tuple[int, int], extent_vox: float
+) -> Figure:
+    """Draw images, maps and differences of maps (the paper's Fig. 4, 5, C.16), with a bar for each scale.
 
-    Negative values of maps are drawn as zero, as detection has them (3.6); a difference of zero is white.
+    Negative values of maps are drawn as zero, as detection has them (3.6). A difference of zero is white, and all
+    differences of a figure share the scale.
 
     Parameters
     ----------
     rows : of tiles, as many in each
     marked : for each row the centres (n, 2) of the targets, drawn as squares on images of kind "image"
+    shape : (height, width) of the pictures
     extent_vox : side of the squares
     """
-    height, width = next(tile.pixels.shape for row in rows for tile in row if tile.pixels is not None)
-    side = _WIDTH / len(rows[0])
+    height, width = shape
+    tiles = [tile for row in rows for tile in row]
+    differences = [np.abs(tile.pixels).max() for tile in tiles if tile.kind == "difference" and tile.pixels is not None]
+    scales: dict[str, Any] = {
+        "map": (Normalize(0, 1), "inferno", "attention, of the 99.95th percentile of each map"),
+        "share": (PowerNorm(0.5, 0, 1), "inferno", "attention, of the highest on the lower image"),
+        "difference": (Normalize(-max(differences, default=1), max(differences, default=1)), "PuOr_r", "difference"),
+    }
+    columns = len(rows[0])
+    tall = _WIDTH / columns * height / width + 0.17  # inches
     with rc_context(_STYLE):
-        figure = Figure(figsize=(_WIDTH, (side * height / width + 0.2) * len(rows)), layout="constrained")
+        figure = Figure(figsize=(_WIDTH, tall * len(rows) + 0.45), layout="constrained")
         figure.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02)
-        axes = figure.subplots(len(rows), len(rows[0]), squeeze=False)
-        for tiles, line, points in zip(rows, axes, marked, strict=True):
-            for tile, axis in zip(tiles, line, strict=True):
-                axis.set_axis_off()
+        grid = figure.add_gridspec(len(rows) + 1, columns, height_ratios=[*[tall] * len(rows), 0.1])
+        for row, (line, points) in enumerate(zip(rows, marked, strict=True)):
+            for column, tile in enumerate(line):
+                axis = figure.add_subplot(grid[row, column])
+                axis.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), aspect="equal", xticks=[], yticks=[])
                 axis.set_title(tile.title, pad=2, fontsize=8)
-                axis.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), aspect="equal")
-                _draw(axis, tile, points, extent_vox)
+                axis.spines[:].set(visible=tile.pixels is None and tile.kind != "blank", color=_ABSENT)
+                _draw(axis, tile, points, extent_vox, scales)
+        for kind in dict.fromkeys(tile.kind for tile in tiles if tile.kind in scales):
+            norm, colours, label = scales[kind]
+            under = [column for column, tile in enumerate(rows[-1]) if tile.kind == kind]
+            bar = figure.colorbar(
+                ScalarMappable(norm, colours),
+                cax=figure.add_subplot(grid[-1, under[0] : under[-1] + 1]),
+                orientation="horizontal",
+                label=label,
+                extend="max" if kind == "map" else "neither",
+            )
+            bar.outline.set_linewidth(0.4)
     return _laid_out(figure)
 
 
-def _draw(axis: Any, tile: Tile, points: NDArray[Any], extent_vox: float) -> None:
+def _draw(axis: Any, tile: Tile, points: NDArray[Any], extent_vox: float, scales: Mapping[str, Any]) -> None:
     if tile.kind == "blank":
         return
     if tile.pixels is None:
-        axis.text(0.5, 0.5, "not run", transform=axis.transAxes, ha="center", va="center", color="#777777")
+        axis.text(0.5, 0.5, "not run", transform=axis.transAxes, ha="center", va="center", color=_ABSENT)
     elif tile.kind == "image":
         axis.imshow(tile.pixels, cmap="gray", interpolation="nearest")
         for y, x in points:
             corner = (x - extent_vox / 2, y - extent_vox / 2)
             axis.add_patch(Rectangle(corner, extent_vox, extent_vox, fill=False, edgecolor="#E69F00", linewidth=1.0))
-    elif tile.kind == "difference":
-        axis.imshow(tile.pixels, cmap="PuOr_r", vmin=-1, vmax=1, interpolation="nearest")
     else:
-        # The few highest voxels would leave the rest black.
-        top = 1.0 if tile.kind == "share" else float(np.quantile(tile.pixels, 0.9995)) or 1.0
-        axis.imshow(np.maximum(tile.pixels, 0), cmap="inferno", vmin=0, vmax=top, interpolation="nearest")
+        norm, colours, _ = scales[tile.kind]
+        pixels = tile.pixels if tile.kind == "difference" else np.maximum(tile.pixels, 0)
+        if tile.kind == "map":
+            # The few highest voxels would leave the rest black.
+            pixels = pixels / (float(np.quantile(pixels, 0.9995)) or float(pixels.max()) or 1.0)
+        axis.imshow(pixels, cmap=colours, norm=norm, interpolation="nearest")

@@ -1,11 +1,13 @@
 """Tables of a study in the paper's form, each cell of ours above the published one."""
 
 from collections.abc import Mapping
+from math import hypot
 from typing import Any
 
 from weakspot.report.tables import Table
 
 NOT_RUN = "not run"
+_Z, _INTERVAL = 1.96, 3.92  # of a normal distribution: a difference of 5 %, and the width of 95 %, in deviations
 
 
 def beside(
@@ -14,6 +16,7 @@ def beside(
     paper: Mapping[str, Any],
     names: Mapping[str, str],
     same_rows: Mapping[str, Any],
+    rows_run: Mapping[str, str],
     higher_is_better: bool,
 ) -> Table:
     """Lay out two tables of `weakspot.studies.published.published` form in one: of each row, ours, then the paper's.
@@ -24,16 +27,16 @@ def beside(
         The rows are the paper's; cells that ours lacks say "not run".
     names : method -> heading, in the order of the columns
     same_rows : the paper's average over the rows that ours has, ``{method: {mean, std}}``
-    higher_is_better : which cells of a row are set in bold, the highest or the lowest
+    rows_run : method -> the rows that ours has, in words
+    higher_is_better : whether the best cell of a row is the highest or the lowest
     """
     decimals = 1 if paper["unit"] == "percent" else 2
     rows: list[tuple[str, ...]] = []
     bold: set[tuple[int, int]] = set()
     for row, published in paper["values"].items():
         for label, whose, cells in ((row, "ours", ours["values"].get(row, {})), ("", "paper", published)):
-            found = {method: cells[method]["value"] for method in names if method in cells}
-            best = (max if higher_is_better else min)(found.values(), default=0)
-            bold |= {(len(rows), 2 + column) for column, method in enumerate(names) if found.get(method) == best}
+            best = _best({method: cells[method] for method in names if method in cells}, higher_is_better)
+            bold |= {(len(rows), 2 + column) for column, method in enumerate(names) if method in best}
             rows.append((label, whose, *(_cell(cells.get(method), decimals) for method in names)))
     for label, whose, average in (
         ("average", "ours", ours["average"]),
@@ -41,16 +44,37 @@ def beside(
         ("", "paper, all rows", paper["average"]),
     ):
         rows.append((label, whose, *(_average(average.get(method), decimals) for method in names)))
-    run = [sum(method in row for row in ours["values"].values()) for method in names]
-    rows.append(("", "rows run", *map(str, run)))
-    return Table(title, ("", "", *names.values()), tuple(rows), frozenset(bold))
+    rows.append(("", "rows run", *(rows_run.get(method, "none") for method in names)))
+    note = (
+        "Bold: the best of a row among those run, where there are several, and those that are not significantly worse "
+        "(5 %, from the intervals, as if of other images). Averages of columns with other rows are not to be compared."
+    )
+    return Table(title, ("", "", *names.values()), tuple(rows), frozenset(bold), note)
+
+
+def _best(cells: Mapping[str, Mapping[str, Any]], higher_is_better: bool) -> set[str]:
+    """Return the best of several cells and those whose difference from it is within what their intervals tell."""
+    if len(cells) < 2:
+        return set()
+    best = (max if higher_is_better else min)(cells.values(), key=lambda cell: cell["value"])
+    return {
+        method
+        for method, cell in cells.items()
+        if abs(cell["value"] - best["value"]) <= _Z * hypot(_width(cell), _width(best)) / _INTERVAL
+    }
+
+
+def _width(cell: Mapping[str, Any]) -> float:
+    low, high = cell["ci95"]
+    return 0.0 if low is None or high is None else float(high - low)
 
 
 def _cell(cell: Mapping[str, Any] | None, decimals: int) -> str:
     if cell is None:
         return NOT_RUN
     low, high = cell["ci95"]
-    return f"{cell['value']:.{decimals}f} ({low:.{decimals}f} - {high:.{decimals}f})"
+    interval = "" if low is None or high is None else f" ({low:.{decimals}f} - {high:.{decimals}f})"
+    return f"{cell['value']:.{decimals}f}{interval}"
 
 
 def _average(average: Mapping[str, Any] | None, decimals: int) -> str:

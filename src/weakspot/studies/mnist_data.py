@@ -1,6 +1,7 @@
 """What the MNIST study is run on: its settings, and the images of each digit, made once."""
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,15 +44,18 @@ def describe(pools: Pools) -> str:
 
 
 def digit_data(folder: Path, settings: MnistSettings, digit: int, source: str | None) -> DigitGrids:
-    """Return the images of one target digit, made by whoever needs them first and kept in ``folder``.
+    """Return the images of one target digit, made by whoever needs them first and kept below ``folder``.
+
+    Images of other digits, sizes or seeds are kept apart.
 
     Raises
     ------
     InputError
         The file is damaged, or as `weakspot.data.digits.digit_grids` does.
     """
-    path = folder / f"digit_{digit}.npz"
-    folder.mkdir(parents=True, exist_ok=True)
+    hung_on = json.dumps([settings.digits, settings.sizes, settings.data_seed])
+    path = folder / f"digits-{hashlib.sha256(hung_on.encode()).hexdigest()[:16]}" / f"digit_{digit}.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
         if not path.exists():
             grids = digit_grids(digit, source, settings.data_seed, settings.sizes)

@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,18 @@ from weakspot.errors import InputError
 from weakspot.files import write_atomically, write_text
 from weakspot.report.figures import save
 from weakspot.report.study_tables import beside
-from weakspot.report.tables import Table
-from weakspot.studies.claims import CLAIMS, NAMES, column
-from weakspot.studies.mnist import ALL, CELLS, COMPARED, OBJECTIVES, VARIANTS, group_of, objective_of
+from weakspot.report.tables import Table, number
+from weakspot.studies.claims import CLAIMS
+from weakspot.studies.fauc import NAMES, Fauc, digit_list, our_fauc, published_fauc
+from weakspot.studies.mnist import COMPARED, OBJECTIVES, group_of
 from weakspot.studies.mnist_figures import figures
+from weakspot.studies.mnist_summary import standing, what_was_run
 from weakspot.studies.published import FIGURES, published
 from weakspot.studies.readings import READINGS
-from weakspot.studies.results import Results, averages, read_results, tables
+from weakspot.studies.results import Results, averages, mean, read_results, tables
 from weakspot.studies.units import Place
 
+_DPI = 300  # what journals ask of pictures
 _TITLES = {
     "fauc": "FAUC, 0-5 false positives an image (%)",
     "sensitivity": "Sensitivity at the predicted count (%)",
@@ -31,36 +33,59 @@ _TITLES = {
 }
 
 
-def write_report(place: Place, page: Path) -> str:
+def write_report(place: Place, page: Path | None = None) -> str:
     """Write ``summary.json``, ``tables.md``, ``.txt`` and ``.tex``, ``figures`` and the page, and return what is where.
 
-    What stands in ``notes.md`` beside the records, written by hand, goes into the page as it is.
+    Nothing but the records is read, those of other settings left out; weights are not needed. What stands in
+    ``notes.md`` beside the records, written by hand, goes into the page as it is.
+
+    Parameters
+    ----------
+    place : of the study
+    page : where the page goes; unless given, where it went before, at first ``report.md`` in the folder
+
+    Raises
+    ------
+    InputError
+        There is no study, or nothing is evaluated yet.
     """
     results = read_results(place)
     if not results.evaluations:
         raise InputError(f"{place.out} holds no evaluation yet: there is nothing to report")
+    page = _where(place, page)
     ours, paper = tables(results), published()
-    write_text(place.out / "summary.json", json.dumps(ours, indent=1) + "\n")
+    write_text(place.out / "summary.json", json.dumps(ours, indent=1, allow_nan=False) + "\n")
     laid_out = study_tables(ours, paper)
     for ending, form in (("md", Table.markdown), ("txt", Table.text), ("tex", Table.latex)):
         write_text(place.out / f"tables.{ending}", "\n".join(map(form, laid_out)))
     folder = place.out / "figures"
     folder.mkdir(exist_ok=True)
     drawn = []
-    for name, caption, figure in figures(results, place, paper):
-        path = _small(save(figure, folder / name)[-1])
+    for name, caption, figure in figures(results, paper):
+        path = save(figure, folder / name, _DPI)[-1]
+        if not any(axis.images for axis in figure.axes):
+            _shrink(path)
         drawn.append((f"Figure {name.removeprefix('figure_')}", caption, os.path.relpath(path, page.parent)))
     page.parent.mkdir(parents=True, exist_ok=True)
-    write_text(page, _page(place, page.parent, results, ours, paper, drawn, laid_out))
+    write_text(page, _page(place, page.parent, results, paper, drawn, laid_out))
     return f"{page}, and in {place.out}: summary.json, tables.md, figures"
 
 
-def _small(path: Path) -> Path:
-    """Store a picture with 256 colours, which it has hardly more of: pictures are kept with the results."""
+def _where(place: Place, page: Path | None) -> Path:
+    """Return where the page goes, and remember it, from one sitting to the next and in every clone."""
+    memory = place.out / "page.txt"
+    if page is None:
+        remembered = memory.read_text(encoding="utf-8").strip() if memory.exists() else "report.md"
+        return Path(os.path.normpath(place.out / remembered))
+    write_text(memory, os.path.relpath(page, place.out) + "\n")
+    return page
+
+
+def _shrink(path: Path) -> None:
+    """Store a picture of lines with 256 colours, which it has hardly more of: pictures are kept with the results."""
     with Image.open(path) as picture:
-        fewer = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    write_atomically(path, lambda temporary: fewer.save(temporary, format="png", optimize=True))
-    return path
+        fewer, dpi = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE), picture.info["dpi"]
+    write_atomically(path, lambda temporary: fewer.save(temporary, format="png", optimize=True, dpi=dpi))
 
 
 def study_tables(ours: Mapping[str, Any], paper: Mapping[str, Any]) -> list[Table]:
@@ -68,14 +93,13 @@ def study_tables(ours: Mapping[str, Any], paper: Mapping[str, Any]) -> list[Tabl
     laid_out = []
     for key, table in ours.items():
         _, group, figure = key.split("_")
-        methods = COMPARED[group]
-        same: dict[str, Any] = {}
-        for method in methods:
-            rows = {row: cells for row, cells in paper[key]["values"].items() if method in table["values"].get(row, {})}
-            same |= averages(rows, [method], 1 if table["unit"] == "percent" else 2)
-        names = {method: NAMES[method] for method in methods}
+        run = {method: [row for row in table["values"] if method in table["values"][row]] for method in COMPARED[group]}
+        theirs = {method: [paper[key]["values"][row][method]["value"] for row in rows] for method, rows in run.items()}
+        same = averages(theirs, 1 if table["unit"] == "percent" else 2)
+        rows_run = {method: digit_list(map(int, rows)) for method, rows in run.items() if rows}
+        names = {method: NAMES[method] for method in COMPARED[group]}
         title = f"{table['table']}. {_TITLES[figure]}, {group}; 95 % intervals"
-        laid_out.append(beside(title, table, paper[key], names, same, figure in FIGURES[:2]))
+        laid_out.append(beside(title, table, paper[key], names, same, rows_run, figure in FIGURES[:2]))
     return laid_out
 
 
@@ -83,24 +107,26 @@ def _page(
     place: Place,
     beside_it: Path,
     results: Results,
-    ours: Mapping[str, Any],
     paper: Mapping[str, Any],
     drawn: list[tuple[str, str, str]],
     laid_out: list[Table],
 ) -> str:
     notes = place.out / "notes.md"
+    ours, theirs = our_fauc(results), published_fauc(paper)
     parts = [
         "# The paper's MNIST study: ours beside the published numbers",
         "Generated by `weakspot study mnist --report` from the records of the study. Methods and tables are those of "
         "Dubost et al. 2020 (doi:10.1016/j.media.2020.101767), sections 3.1, 4.1, 4.2 and appendices A to C.",
         "## What was run",
-        _what_was_run(place, results),
+        what_was_run(place, results),
         "## Ours against the paper",
-        *_standing(ours, paper),
+        *standing(ours, theirs),
         *([notes.read_text(encoding="utf-8").strip()] if notes.exists() else []),
         "## The paper's claims",
-        "Each judged by FAUC, by our tables and by the paper's own.",
-        _claims(ours, paper, results),
+        "Each is judged by FAUC unless it says otherwise, by our results as recorded and by the paper's own tables. "
+        "“So far” means that runs are missing which could change it; a claim about all digits is judged at those where "
+        "all that it compares was run, and fails at any where a part of that is against it.",
+        _claims(ours, theirs, results),
         "## What the text leaves open",
         _readings(results, paper),
         "## Figures",
@@ -112,137 +138,64 @@ def _page(
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def _what_was_run(place: Place, results: Results) -> str:
-    settings = json.loads((place.out / "settings.json").read_text(encoding="utf-8"))
-    trainings = [each for seeds in results.trainings.values() for each in seeds]
-    recipe = ", ".join(f"{name} {value}" for name, value in settings["recipe"].items() if value is not None)
-    seeds = sorted({len(each) for each in results.evaluations.values()})
-    sizes = " / ".join(map(str, settings["sizes"]))
-    machines = Counter(
-        f"{each['environment']['device']}, {each['environment']['processor']}, {each['environment']['platform']}, "
-        f"Python {each['environment']['python']}, torch {each['environment']['torch']}, "
-        f"weakspot {each['environment']['weakspot']}, {each['environment']['threads']} thread(s) each"
-        for each in trainings
-    )
-    lines = [
-        f"- {len(results.evaluations)} of {len(CELLS)} cells, with {' to '.join(map(str, seeds))} seed(s) each; the "
-        "others say “not run”.",
-        f"- Images to train / validate / test: {sizes}, made of {settings['digits']}; the same images under all seeds.",
-        f"- Recipe: {recipe}.",
-        *(f"- {number} trainings on {machine}." for machine, number in machines.items()),
-        f"- {_time(results)}",
-    ]
-    return "\n".join(lines)
-
-
-def _time(results: Results) -> str:
-    """Say what trainings took, and what all hundred would take at that rate."""
-    taken: dict[str, list[float]] = {}
-    for (_, architecture, _), seeds in results.trainings.items():
-        taken.setdefault(architecture, []).extend(each["seconds"] for each in seeds)
-    if not taken:
-        return "No training is recorded."
-    means = {name: float(np.mean(seconds)) for name, seconds in taken.items()}
-    each = ", ".join(f"{name} {seconds / 60:.1f}" for name, seconds in means.items())
-    typical = float(np.mean(list(means.values())))
-    trainings = {(objective, ALL[method][0], digit) for objective, method, digit in CELLS}
-    hours = sum(means.get(architecture, typical) for _, architecture, _ in trainings) / 3600
-    spent = sum(map(sum, taken.values())) / 3600
-    return (
-        f"Minutes a training, beside whatever else ran: {each}; {spent:.1f} h in all. At that rate the "
-        f"{len(trainings)} trainings of one seed take {hours:.1f} h one after the other, {hours / 2:.1f} h two at a "
-        "time."
-    )
-
-
-def _standing(ours: Mapping[str, Any], paper: Mapping[str, Any]) -> list[str]:
-    """Return the means beside each other, how many intervals lie apart, and the rankings."""
-    rows: list[tuple[str, ...]] = []
-    ranked: list[str] = []
-    for group in COMPARED:
-        objective = objective_of(group)
-        means: dict[str, list[float]] = {}
-        for method in COMPARED[group] if group != "architecture" else VARIANTS:
-            mine, theirs = column(ours, objective, method), column(paper, objective, method)
-            name = f"{NAMES[method]}, {objective}"
-            if not mine:
-                rows.append((name, "not run", *("",) * 5))
-                continue
-            means[method] = [float(np.mean([each[digit][0] for digit in mine])) for each in (mine, theirs)]
-            above = sum(mine[digit][1] > theirs[digit][2] for digit in mine)
-            below = sum(mine[digit][2] < theirs[digit][1] for digit in mine)
-            counted = (str(above), str(len(mine) - above - below), str(below))
-            rows.append((name, str(len(mine)), *(f"{mean:.1f}" for mean in means[method]), *counted))
-        for place, whose in enumerate(("ours", "paper")):
-            order = sorted(means, key=lambda method: -means[method][place])
-            if group != "architecture" and order:
-                ranks = " > ".join(f"{NAMES[method]} {means[method][place]:.1f}" for method in order)
-                ranked.append(f"- {objective}, {whose}: {ranks}")
-    header = ("FAUC (%)", "digits", "ours", "paper, same digits", "above", "alike", "below")
-    title = "Mean over the digits run; for how many of them our interval is above the paper's, or meets it"
-    return [
-        Table(title, header, tuple(rows)).markdown(),
-        "Ranking by mean FAUC, over the digits that each method was run on:",
-        "\n".join(ranked),
-    ]
-
-
-def _claims(ours: Mapping[str, Any], paper: Mapping[str, Any], results: Results) -> str:
+def _claims(ours: Fauc, theirs: Fauc, results: Results) -> str:
     lines = ["| section | the paper says | ours | the paper's own tables |", "| --- | --- | --- | --- |"]
     for claim in CLAIMS:
-        theirs = claim.judge(paper, Results())
-        said = "not in its tables" if theirs.holds is None else str(theirs)
+        verdict = claim.judge(theirs, Results())
+        said = "not in its tables" if verdict.holds is None else str(verdict)
         lines.append(f"| {claim.section} | {claim.text} | {claim.judge(ours, results)} | {said} |")
     return "\n".join(lines)
 
 
 def _readings(results: Results, paper: Mapping[str, Any]) -> str:
     """Lay out how far our figures are from the published ones under each reading of the paper."""
-    columns = [(objective, figure) for objective in OBJECTIVES for figure in FIGURES]
-    columns = [pair for pair in columns if any(pair[0] == cell[0] for cell in results.evaluations)]
+    cells = {objective: sum(cell[0] == objective for cell in results.evaluations) for objective in OBJECTIVES}
+    columns = [(objective, figure) for objective, many in cells.items() if many for figure in FIGURES]
     distances: dict[str, list[float]] = {}
     for name in READINGS:
         for objective, figure in columns:
             apart = []
             for (trained, method, digit), seeds in results.evaluations.items():
                 cell = paper[f"mnist_{group_of(objective, method)}_{figure}"]["values"][str(digit)].get(method)
-                found = [each["readings"][name][FIGURES.index(figure)] for each in seeds]
-                if trained == objective and cell and None not in found:
-                    scale = 100 if figure in FIGURES[:2] else 1
-                    apart.append(abs(scale * float(np.mean(found)) - cell["value"]))
+                found = mean(each["readings"][name][FIGURES.index(figure)] for each in seeds)
+                if trained == objective and cell and found is not None:
+                    apart.append(abs((100 if figure in FIGURES[:2] else 1) * found - cell["value"]))
             distances.setdefault(name, []).append(float(np.mean(apart)) if apart else np.nan)
     bold = {
         (row, 1 + place)
         for place in range(len(columns))
         for row, values in enumerate(distances.values())
-        if values[place] <= min(each[place] for each in distances.values()) + 1e-9
+        if values[place] <= np.nanmin([each[place] for each in distances.values()]) + 1e-9
     }
     rows = tuple(
         (
             name,
             *(
-                f"{value:.{1 if figure in FIGURES[:2] else 2}f}"
+                number(value, form="{:.1f}" if figure in FIGURES[:2] else "{:.2f}")
                 for value, (_, figure) in zip(values, columns, strict=True)
             ),
         )
         for name, values in distances.items()
     )
     header = ("matching, averaging, selection", *(f"{figure}, {objective}" for objective, figure in columns))
-    title = "Mean distance of ours to the published cells under each reading; the closest in bold"
+    title = (
+        "Mean distance of ours to the published cells under each reading; the closest in bold "
+        f"({', '.join(f'{many} cells, {objective}' for objective, many in cells.items() if many)})"
+    )
     text = (
         "“gated image threshold” is what all other figures use. Distances also hold how well our networks were "
         "trained, so only differences between rows speak about the paper's reading. In Table B.10 one detection an "
         "image reaches sensitivities that averaging over objects does not allow."
     )
-    masses = [
-        (seeds[0]["mass"]["fauc"]["value"], seeds[0]["height"]["fauc"]["value"])
+    pairs = [
+        [mean(each[score]["fauc"]["value"] for each in seeds) for score in ("mass", "height")]
         for (objective, _, _), seeds in results.evaluations.items()
-        if objective == "regression" and seeds[0]["mass"]["fauc"]["value"] is not None
+        if objective == "regression"
     ]
-    if masses:
-        mass, height = 100 * np.mean(masses, axis=0)
+    if pairs := [pair for pair in pairs if None not in pair]:
+        mass, height = 100 * np.mean(np.array(pairs, float), axis=0)
         text += (
             f" Beyond the paper: candidates scored by their mass instead of their height reach a mean FAUC of "
-            f"{mass:.1f} instead of {height:.1f} ({len(masses)} cells, regression)."
+            f"{mass:.1f} instead of {height:.1f} ({len(pairs)} cells, regression)."
         )
     return f"{Table(title, header, rows, frozenset(bold)).markdown()}\n{text}"

@@ -75,13 +75,13 @@ class Training:
 
     def ready(self, place: Place) -> bool:
         """Say whether the trained network is there."""
-        return (place.work(self.name) / "run").exists()
+        return (place.work_of(self) / "run").exists()
 
     def run(self, place: Place, tell: Callable[[float], None]) -> dict[str, Any]:
         """Train, and return the losses, the time and what it was run on."""
-        folder = place.work(self.name) / "run"
+        folder = place.work_of(self) / "run"
         if not folder.exists():
-            grids = digit_data(place.work("digits"), self.study, self.digit, self.source)
+            grids = digit_data(place.work(), self.study, self.digit, self.source)
             fit = FitSettings(self.study.recipe, self.objective, self.seed)
             network = NetworkSettings(self.architecture, 2, self.study.width)
             parts = examples(grids.train, "train"), examples(grids.val, "val")
@@ -147,8 +147,8 @@ class Evaluation:
         Fractions are 0-1. Of a few methods two maps are kept as pictures beside the record.
         """
         training = self.training
-        run = load(place.work(training.name) / "run")
-        grids = digit_data(place.work("digits"), training.study, training.digit, training.source).test
+        run = load(place.work_of(training) / "run")
+        grids = digit_data(place.work(), training.study, training.digit, training.source).test
         seen = 0
 
         def done() -> None:

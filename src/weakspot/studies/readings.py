@@ -1,10 +1,12 @@
 """What the paper's text leaves open, computed both ways; and what its figures show, as numbers."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import label
 
 from weakspot.data.digit_pools import SIDE
 from weakspot.data.digits import COLUMNS, ROWS, Grids
@@ -56,3 +58,55 @@ def unevenness(maps: Sequence[NDArray[np.float32]], grids: Grids) -> dict[str, f
         "spread": float(np.mean(spreads)) if spreads else float("nan"),
         "empty": float(highest.mean() / at_targets) if len(highest) and at_targets > 0 else float("nan"),
     }
+
+
+class Shape(NamedTuple):
+    """How a map lies on targets, the mean over them.
+
+    Attributes
+    ----------
+    regions, area : of the map above half of its highest value in a target's cell, the number of connected regions and
+        their share of the cell, 0-1
+    dice : overlap with the object, 0-1, of the map above the threshold, a share of that highest value, for which it
+        is highest
+    """
+
+    regions: float
+    area: float
+    dice: float
+
+
+def shape_on_targets(attention: NDArray[Any], image: NDArray[Any], targets: NDArray[np.float64], side: int) -> Shape:
+    """Measure what section 4.1 reads off Figure 4.
+
+    Parameters
+    ----------
+    attention, image : (height, width); negative attention counts as zero, an object is brighter than half of 255
+    targets : (n, 2) centres of the cells, whose sides have so many voxels
+    """
+    corners = np.rint(targets - (side - 1) / 2).astype(int)
+    boxes = [np.s_[y : y + side, x : x + side] for y, x in corners]
+    cells = np.stack([np.maximum(attention[box], 0) for box in boxes])
+    shares = cells / np.maximum(cells.max((1, 2), keepdims=True), np.finfo(float).tiny)
+    objects = np.stack([image[box] > 127 for box in boxes])
+    high = shares >= 0.5
+
+    def dice(threshold: float) -> float:
+        found = shares >= threshold
+        return float(np.mean(2 * (found & objects).sum((1, 2)) / (found.sum((1, 2)) + objects.sum((1, 2)))))
+
+    regions = [label(each, np.ones((3, 3)))[1] for each in high]
+    return Shape(float(np.mean(regions)), float(high.mean()), max(map(dice, np.linspace(0.05, 0.95, 19))))
+
+
+def convergence(training: Mapping[str, Any]) -> float:
+    """Return after how many steps nine tenths of the fall of the validation loss are done, of a training's record."""
+    steps, losses = (np.asarray(training["log"][name]) for name in ("step", "validation_loss"))
+    return float(steps[np.argmax(losses <= losses.min() + 0.1 * (losses[0] - losses.min()))])
+
+
+def roughness(training: Mapping[str, Any]) -> float:
+    """Return all rises of the validation loss, of its fall from the first to the lowest; 0 where it never rises."""
+    losses = np.asarray(training["log"]["validation_loss"])
+    rises = np.maximum(np.diff(losses), 0).sum()
+    return float(rises / fall) if (fall := losses[0] - losses.min()) > 0 else float(rises > 0)

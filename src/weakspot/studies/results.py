@@ -1,18 +1,25 @@
 """The records of the MNIST study, and what they come to in the form of the paper's tables."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
-from weakspot.studies.mnist import COMPARED, DIGITS, objective_of
+from weakspot.settings import from_dict
+from weakspot.studies.mnist import ALL, COMPARED, DIGITS, objective_of
+from weakspot.studies.mnist_data import MnistSettings
+from weakspot.studies.mnist_units import Evaluation, Training
 from weakspot.studies.published import published
-from weakspot.studies.units import Place
+from weakspot.studies.units import Place, Unit, key
 
 Cell = tuple[str, str, int]  # objective, method (of a training: architecture), digit
-_NAME = re.compile(r"(train|evaluate)-([a-z]+)-([a-z_]+)-(\d)-seed(\d+)\.json")
+_RECORD = re.compile(r"(train|evaluate)-([a-z]+)-([a-z_]+)-(\d)-seed(\d+)")
+_IMAGE = re.compile(r"image-(\d)-(most|none)")
+_MAP = re.compile(r"evaluate-([a-z]+)-([a-z_]+)-(\d)-seed0-(most|none)")
 
 
 @dataclass(frozen=True)
@@ -22,29 +29,80 @@ class Results:
     Attributes
     ----------
     trainings, evaluations : for each cell the results of its seeds, in their order
-        As `weakspot.studies.mnist_units` returns them.
+        As `weakspot.studies.mnist_units` returns them, with ``seed``, ``seconds`` and the version ``weakspot`` or None.
+    images : (digit, which) -> the test image with the "most" targets, or the first with "none"
+    maps : (objective, method, digit, which) -> the positive part of a map of it, to 8 bits, in units of the network
+    left_out : records that count for nothing, each with the reason
     """
 
     trainings: dict[Cell, list[dict[str, Any]]] = field(default_factory=dict)
     evaluations: dict[Cell, list[dict[str, Any]]] = field(default_factory=dict)
+    images: dict[tuple[int, str], NDArray[np.uint8]] = field(default_factory=dict)
+    maps: dict[tuple[str, str, int, str], NDArray[np.float64]] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def targets(self, digit: int, which: str) -> NDArray[np.float64]:
+        """Return the centres (n, 2) of the targets in an image of `images`."""
+        for (_, _, number), seeds in self.evaluations.items():
+            if number == digit and (shown := seeds[0].get("shown", {}).get(which)):
+                return np.asarray(shown["targets"], float).reshape(-1, 2)
+        return np.zeros((0, 2))
 
 
 def read_results(place: Place) -> Results:
-    """Read all records of a study."""
+    """Read the records of a study that are of its settings, and the pictures beside them.
+
+    Raises
+    ------
+    InputError
+        The folder has no settings.
+    """
     results = Results()
-    for path in sorted(place.units.glob("*.json")):
-        if (match := _NAME.fullmatch(path.name)) and (record := place.record(path.stem)):
-            kind, objective, name, digit, _ = match.groups()
-            cells = results.trainings if kind == "train" else results.evaluations
-            cells.setdefault((objective, name, int(digit)), []).append(record["result"])
+    study = from_dict(MnistSettings, place.settings(), str(place.out / "settings.json"))
+    named = [(int(match[5]), name, match) for name in place.names() if (match := _RECORD.fullmatch(name))]
+    for seed, name, match in sorted(named, key=lambda each: each[:2]):
+        unit = _unit(study, match[1], match[2], match[3], int(match[4]), seed)
+        record = place.record(name)
+        if unit is None:
+            results.left_out[name] = "not of this study"
+        elif record is None:
+            results.left_out[name] = "damaged; the study runs it again"
+        elif record["key"] != key(unit):
+            results.left_out[name] = "of other settings; the study runs it again"
+        else:
+            cells = results.trainings if match[1] == "train" else results.evaluations
+            taken = {"seed": seed, "seconds": record["seconds"], "weakspot": record.get("weakspot")}
+            cells.setdefault((match[2], match[3], int(match[4])), []).append(taken | record["result"])
+    for path in sorted(place.units.glob("*.png")):
+        try:
+            pixels = np.asarray(Image.open(path))
+        except OSError:
+            results.left_out[path.name] = "damaged; remove its evaluation's record, and the study runs it again"
+            continue
+        if match := _IMAGE.fullmatch(path.stem):
+            results.images[int(match[1]), match[2]] = pixels
+        elif match := _MAP.fullmatch(path.stem):
+            cell, which = (match[1], match[2], int(match[3])), match[4]
+            seeds = results.evaluations.get(cell)
+            if seeds and (shown := seeds[0].get("shown", {}).get(which)):
+                results.maps[*cell, which] = pixels / 255 * shown["high"]
     return results
+
+
+def _unit(study: MnistSettings, kind: str, objective: str, name: str, digit: int, seed: int) -> Unit | None:
+    if kind == "train":
+        return Training(study, objective, name, digit, seed)
+    if name not in ALL:
+        return None
+    architecture, attention = ALL[name]
+    return Evaluation(Training(study, objective, architecture, digit, seed), name, attention)
 
 
 def tables(results: Results) -> dict[str, Any]:
     """Return our tables in the form of `weakspot.studies.published.published`, cells not run left out.
 
-    A cell of several seeds is the mean over them, and so is each end of its interval. The average and (population)
-    standard deviation are over the digits run.
+    A cell of several seeds is the mean over them, and so is each end of its interval (None where one is not defined).
+    The average and (population) standard deviation are over the digits run.
     """
     return {
         key: {"table": table["table"], "unit": table["unit"], **_table(results, key, table["unit"] == "percent")}
@@ -53,33 +111,42 @@ def tables(results: Results) -> dict[str, Any]:
     }
 
 
-def _table(results: Results, key: str, percent: bool) -> dict[str, Any]:
-    _, group, figure = key.split("_")
+def _table(results: Results, name: str, percent: bool) -> dict[str, Any]:
+    _, group, figure = name.split("_")
     objective = objective_of(group)
     scale, decimals = (100, 1) if percent else (1, 2)
     values: dict[str, dict[str, Any]] = {}
+    columns: dict[str, list[float]] = {}
     for digit in DIGITS:
         for method in COMPARED[group]:
-            seeds = [each["height"][figure] for each in results.evaluations.get((objective, method, digit), [])]
-            if seeds and None not in [each["value"] for each in seeds]:
-                value = _mean(each["value"] for each in seeds)
-                ends = [_mean(each["ci95"][end] for each in seeds) for end in (0, 1)]
-                values.setdefault(str(digit), {})[method] = {
-                    "value": round(scale * value, decimals),
-                    "ci95": [round(scale * end, decimals) for end in ends],
-                }
-    return {"values": values, "average": averages(values, COMPARED[group], decimals)}
+            value, low, high = figure_of(results, (objective, method, digit), figure)
+            if value is not None:
+                columns.setdefault(method, []).append(scale * value)
+                ends = [None if end is None else round(scale * end, decimals) for end in (low, high)]
+                values.setdefault(str(digit), {})[method] = {"value": round(scale * value, decimals), "ci95": ends}
+    return {"values": values, "average": averages(columns, decimals)}
 
 
-def averages(values: Mapping[str, Mapping[str, Any]], methods: Iterable[str], decimals: int) -> dict[str, Any]:
-    """Return ``{method: {mean, std}}`` over the rows that have the method."""
-    found = {method: [row[method]["value"] for row in values.values() if method in row] for method in methods}
+def figure_of(results: Results, cell: Cell, figure: str) -> tuple[float | None, float | None, float | None]:
+    """Return a figure of one cell and the ends of its interval, each the mean over the seeds as they were recorded.
+
+    None where the cell was not run, or any seed's is not defined.
+    """
+    seeds = [each["height"][figure] for each in results.evaluations.get(cell, [])]
+    low, high = (mean(each["ci95"][end] for each in seeds) for end in (0, 1))
+    return mean(each["value"] for each in seeds), low, high
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    """Return the mean, None of nothing or where any value is not defined."""
+    found = list(values)
+    return float(np.mean([each for each in found if each is not None])) if found and None not in found else None
+
+
+def averages(columns: Mapping[str, Sequence[float]], decimals: int) -> dict[str, Any]:
+    """Return ``{method: {mean, std}}`` of columns of values."""
     return {
         method: {"mean": round(float(np.mean(column)), decimals), "std": round(float(np.std(column)), decimals)}
-        for method, column in found.items()
+        for method, column in columns.items()
         if column
     }
-
-
-def _mean(values: Iterable[float | None]) -> float:
-    return float(np.mean([np.nan if value is None else value for value in values]))

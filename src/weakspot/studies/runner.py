@@ -21,18 +21,50 @@ _DEATHS = 3  # of workers, one after the other while they run a unit, before the
 Look = Callable[[list[Outcome]], None]
 
 
+class _Queue:
+    """Hands units out in their order, each once all that it needs has ended, and gathers how they ended."""
+
+    def __init__(self, units: Sequence[Unit]) -> None:
+        self.waiting = {unit.name: unit for unit in units}
+        self.running: set[str] = set()
+        self.outcomes: list[Outcome] = []
+
+    def take(self) -> Unit | None:
+        """Return the first unit that needs none of those that wait or run."""
+        for name, unit in self.waiting.items():
+            if not any(needed in self.waiting or needed in self.running for needed in unit.needs):
+                self.running.add(name)
+                return self.waiting.pop(name)
+        return None
+
+    def end(self, outcome: Outcome) -> None:
+        """Note how a unit ended; those that need one that failed have failed, too."""
+        self.running.discard(outcome.name)
+        self.outcomes.append(outcome)
+        if outcome.error:
+            for name in [name for name, unit in self.waiting.items() if outcome.name in unit.needs]:
+                del self.waiting[name]
+                self.end(Outcome(name, f"needs {outcome.name}, which failed"))
+
+
 def run_here(units: Sequence[Unit], place: Place, look: Look, threads: int) -> list[Outcome]:
     """Run units one after the other in this process; ``look`` is given the outcomes so far after each."""
     use_cpu(threads)
-    outcomes: dict[str, Outcome] = {}
-    for unit in units:
-        needed = [outcomes[name] for name in unit.needs if name in outcomes]
-        outcomes[unit.name] = carry_out(unit, place, needed)
-        look(list(outcomes.values()))
-    return list(outcomes.values())
+    queue = _Queue(units)
+    while unit := queue.take():
+        queue.end(carry_out(unit, place))
+        look(queue.outcomes)
+    return queue.outcomes
 
 
-def run_on(client: "Client", units: Sequence[Unit], place: Place, look: Look, threads: int) -> list[Outcome]:
+def run_on(
+    client: "Client",
+    units: Sequence[Unit],
+    place: Place,
+    look: Look,
+    threads: int,
+    say: Callable[[str], None] = lambda line: None,
+) -> list[Outcome]:
     """Run units on a cluster, the first ones first; a unit whose worker dies is run again by another.
 
     Parameters
@@ -42,33 +74,47 @@ def run_on(client: "Client", units: Sequence[Unit], place: Place, look: Look, th
     place : the workers must see the folder under the same path
     look : given the outcomes so far, about twice a second
     threads : of each unit
+    say : given a line when the cluster has no worker, and when it has one again
 
     Raises
     ------
     Interrupted
         After SIGTERM or SIGINT; trainings go on from their last saved state.
+    InputError
+        The scheduler is gone.
     """
-    futures: dict[str, Any] = {}
-    for position, unit in enumerate(units):
-        needed = [futures[name] for name in unit.needs if name in futures]
-        name = f"{unit.name}-{key(unit)}"  # two clients that want the same unit get one
-        futures[unit.name] = client.submit(_on_worker, unit, place, needed, threads, key=name, priority=-position)
-    outcomes: dict[str, Outcome] = {}
+    queue, futures, idle = _Queue(units), dict[str, Any](), False
     with caught_signals() as stopped:
-        while futures:
+        while queue.waiting or futures:
             for name in [name for name, future in futures.items() if future.done()]:
-                outcomes[name] = _outcome(name, futures.pop(name))
-            look(list(outcomes.values()))
+                queue.end(_outcome(name, futures.pop(name)))
+            look(queue.outcomes)
             if stopped.is_set():
                 client.cancel(list(futures.values()))
                 raise Interrupted("interrupted")
+            slots = _slots(client)
+            if idle is (slots > 0):
+                idle = not idle
+                say("no worker is connected to the scheduler: waiting for one" if idle else f"running {slots} at once")
+            # No more than there are workers for: the scheduler would take them in an order of its own.
+            while len(futures) < slots and (unit := queue.take()):
+                name = f"{unit.name}-{key(unit)}"
+                futures[unit.name] = client.submit(_on_worker, unit, place, threads, key=name)
             time.sleep(_LOOK_EVERY)
-    return list(outcomes.values())
+    return queue.outcomes
 
 
-def _on_worker(unit: Unit, place: Place, needed: list[Outcome], threads: int) -> Outcome:
+def _slots(client: "Client") -> int:
+    """Return how many units the cluster runs at once."""
+    try:
+        return sum(client.nthreads().values())
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError(f"the Dask scheduler is gone ({error}); with one, the same command goes on") from error
+
+
+def _on_worker(unit: Unit, place: Place, threads: int) -> Outcome:
     use_cpu(threads)
-    return carry_out(unit, place, needed)
+    return carry_out(unit, place)
 
 
 def _outcome(name: str, future: Any) -> Outcome:
@@ -113,7 +159,8 @@ def cluster(workers: int, scheduler: str | None = None, scheduler_file: Path | N
             n_workers=workers,
             threads_per_worker=1,
             memory_limit=None,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # any free port; without an address Dask wants the one that all want
+            scheduler_kwargs={"dashboard": False},
             silence_logs=logging.ERROR,
         ) as local,
         Client(local) as client,

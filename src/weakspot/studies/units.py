@@ -6,11 +6,16 @@ import os
 import socket
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from filelock import FileLock, Timeout
+
+import weakspot
 from weakspot.errors import InputError
 from weakspot.evaluation.results import json_ready
 from weakspot.files import write_text
@@ -37,17 +42,41 @@ class Place:
         """Folder of the records."""
         return self.out / "units"
 
-    def work(self, name: str) -> Path:
-        """Return the folder of one unit."""
+    def work(self, name: str = "") -> Path:
+        """Return a folder for what only this machine needs, such as that of a unit."""
         return self.out / "work" / name
 
-    def record(self, name: str) -> dict[str, Any] | None:
-        """Return what a unit left when it was done, None if it is not."""
-        return _read(self.units / f"{name}.json")
+    def work_of(self, unit: "Unit") -> Path:
+        """Return the folder of a unit, another under other settings, so that nothing of theirs is taken for its own."""
+        return self.work(f"{unit.name}-{key(unit)}")
 
-    def status(self, name: str) -> dict[str, Any]:
+    def names(self) -> list[str]:
+        """Return the names of all records."""
+        return sorted(path.stem for path in self.units.glob("*.json"))
+
+    def record(self, name: str) -> dict[str, Any] | None:
+        """Return what a unit left when it was done, None if it is not, or its record is damaged."""
+        record = _read(self.units / f"{name}.json")
+        return record if record and record.keys() >= {"kind", "key", "seconds", "result"} else None
+
+    def status(self, unit: "Unit") -> dict[str, Any]:
         """Return ``{state, began, host, pid, ...}`` of a unit that was begun: running, done or failed; else nothing."""
-        return _read(self.work(name) / "status.json") or {}
+        return _read(self.work_of(unit) / "status.json") or {}
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings that the folder was begun with.
+
+        Raises
+        ------
+        InputError
+            There are none.
+        """
+        path = self.out / "settings.json"
+        if not path.exists():
+            raise InputError(f"{self.out} is no study: expected settings.json and the folder units in it")
+        if (settings := _read(path)) is None:
+            raise InputError(f"{path} is damaged: bring it back, or remove it and give the same settings again")
+        return settings
 
     def check(self, settings: Mapping[str, Any]) -> None:
         """Hold the settings against those that the folder was begun with.
@@ -57,8 +86,10 @@ class Place:
         InputError
             Names what differs.
         """
-        given, begun = json_ready(settings), _read(self.out / "settings.json")
-        if begun is not None and begun != given:
+        if not (self.out / "settings.json").exists():
+            return
+        given, begun = json_ready(settings), self.settings()
+        if begun != given:
             names = sorted(key for key in begun.keys() | given if begun.get(key) != given.get(key))
             changed = "; ".join(f"{key} was {begun.get(key)}, now {given.get(key)}" for key in names)
             raise InputError(f"{self.out} was begun with other settings ({changed}): give the same, or another --out")
@@ -67,9 +98,24 @@ class Place:
         """Make the folders, and write the settings down; raises as `check` does."""
         self.check(settings)
         self.units.mkdir(parents=True, exist_ok=True)
-        self.work("").mkdir(exist_ok=True)
-        write_text(self.work("") / ".gitignore", "*\n")
+        self.work().mkdir(exist_ok=True)
+        write_text(self.out / ".gitignore", "/work/\n.*.tmp\n")  # the latter: of what was killed while it wrote
         write_text(self.out / "settings.json", json.dumps(json_ready(settings), indent=2) + "\n")
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other commands from running units of this study meanwhile.
+
+        Raises
+        ------
+        InputError
+            One does already.
+        """
+        try:
+            with FileLock(self.work("lock"), timeout=0):
+                yield
+        except Timeout:
+            raise InputError(f"another command is at work in {self.out}: wait for it, or give another --out") from None
 
 
 class Unit(Protocol):
@@ -126,6 +172,30 @@ def done(unit: Unit, place: Place) -> bool:
     return record is not None and record["key"] == key(unit)
 
 
+def notes(units: Sequence[Unit], place: Place) -> list[str]:
+    """Name the records of these units that are damaged or of other settings, and say how many are of other versions.
+
+    The former are run again; a record of another version of weakspot counts as done, its settings being the same.
+    """
+    lines, versions = [], Counter[str]()
+    for unit in units:
+        path = place.units / f"{unit.name}.json"
+        if not path.exists():
+            continue
+        record = place.record(unit.name)
+        if record is None:
+            lines.append(f"{path} is damaged: its unit is run again")
+        elif record["key"] != key(unit):
+            lines.append(f"{path} is of other settings: its unit is run again")
+        elif version := record.get("weakspot", record["result"].get("environment", {}).get("weakspot")):
+            versions[version] += version != weakspot.__version__
+    return lines + [
+        f"{number} units are done by weakspot {version}, and this is {weakspot.__version__}: they count"
+        for version, number in versions.items()
+        if number
+    ]
+
+
 def pending(units: Sequence[Unit], place: Place) -> list[Unit]:
     """Return what has to be run, in the order given, each unit after those that it needs.
 
@@ -146,7 +216,7 @@ def pending(units: Sequence[Unit], place: Place) -> list[Unit]:
     return list(wanted.values())
 
 
-def carry_out(unit: Unit, place: Place, needed: Iterable[Outcome] = ()) -> Outcome:
+def carry_out(unit: Unit, place: Place) -> Outcome:
     """Run a unit unless it is done, and leave its record; an error ends this unit alone.
 
     Raises
@@ -156,9 +226,7 @@ def carry_out(unit: Unit, place: Place, needed: Iterable[Outcome] = ()) -> Outco
     """
     if done(unit, place) and unit.ready(place):
         return Outcome(unit.name)
-    if failed := [each.name for each in needed if each.error]:
-        return Outcome(unit.name, f"needs {', '.join(failed)}, which failed")
-    folder = place.work(unit.name)
+    folder = place.work_of(unit)
     status, told = folder / "status.json", 0.0
     began = time.time()
     who = {"began": began, "host": socket.gethostname(), "pid": os.getpid()}
@@ -177,6 +245,7 @@ def carry_out(unit: Unit, place: Place, needed: Iterable[Outcome] = ()) -> Outco
             "unit": unit.name,
             "kind": unit.kind,
             "key": key(unit),
+            "weakspot": weakspot.__version__,
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "seconds": result.get("seconds", round(time.time() - began, 1)),
             "result": result,
@@ -203,14 +272,14 @@ def seconds_of(units: Sequence[Unit], place: Place) -> dict[str, float | None]:
         Unit -> seconds of one worker, less what is done of it already; None where nothing like it was measured.
     """
     measured: dict[str, list[float]] = {}
-    for path in place.units.glob("*.json"):
-        if record := _read(path):
+    for name in place.names():
+        if record := place.record(name):
             for kind in (record["kind"], record["kind"].split()[0]):
                 measured.setdefault(kind, []).append(record["seconds"])
     left: dict[str, float | None] = {}
     for unit in units:
         times = measured.get(unit.kind) or measured.get(unit.kind.split()[0])
-        part = place.status(unit.name).get("part", 0.0)  # where it was cut off
+        part = place.status(unit).get("part", 0.0)  # where it was cut off
         left[unit.name] = sum(times) / len(times) * (1 - part) if times else None
     return left
 
@@ -220,10 +289,9 @@ def _write(path: Path, values: Mapping[str, Any]) -> None:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
+    """Return what a file holds, None if it is not there or damaged."""
     try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
         return None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is damaged ({error}): remove it, and its unit is run again") from error
-    return values
+    return values if isinstance(values, dict) else None

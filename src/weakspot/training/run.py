@@ -175,7 +175,11 @@ def _begin(partial: Path, described: dict[str, Any]) -> None:
     if path.exists():
         begun = json.loads(path.read_text(encoding="utf-8"))
         begun.pop("result", None)  # of one that was cut off after its last step, before it was moved into place
-        if changed := sorted(_differences(begun, json.loads(json.dumps(described)))):
+        if begun.get("begun_by", begun["weakspot"]) != described["weakspot"]:
+            described["begun_by"] = begun.get("begun_by", begun["weakspot"])  # a new version does not cost the work
+        # The format of what is kept, not the version, decides whether it can be gone on with.
+        one, other = ({**each, "weakspot": None, "begun_by": None} for each in (begun, described))
+        if changed := sorted(_differences(one, json.loads(json.dumps(other)))):
             raise InputError(
                 f"{partial} was begun with another {', '.join(changed)}: "
                 "resume with the same, or train into another folder"
