@@ -63,9 +63,7 @@ def demo(
         if run.settings["fit"] != to_dict(settings) or run.architecture.name != network:
             raise InputError(f"{folder} was trained with other settings: name another --out, or remove it")
         if run.settings["data"]["fingerprint"] != fingerprint(*learnt_from(grids)):
-            raise InputError(
-                f"{folder} was trained on another digit or source: name another --out, or remove it"
-            )
+            raise InputError(f"{folder} was trained on another digit or source: name another --out, or remove it")
         say(f"using the network that was trained before, {folder}")
     else:
         say(
