@@ -58,7 +58,7 @@ def mnist(
     """
     from weakspot.cli.console import say
     from weakspot.errors import InputError
-    from weakspot.studies.units import Outcome, Place
+    from weakspot.studies.units import Outcome, Place, done
 
     place = Place(out.absolute())
     failed: list[Outcome] = []
@@ -87,7 +87,7 @@ def mnist(
             failed = _run(units, place, at_once, scheduler, scheduler_file, threads)
     from weakspot.studies.mnist_report import write_report
 
-    if report or any(name.startswith("evaluate") for name in place.names()):
+    if report or any(done(unit, place) for unit in units if unit.name.startswith("evaluate")):
         say(write_report(place, page and page.absolute()))
     if failed:
         reasons = "\n".join(f"  {each.name}: {str(each.error).splitlines()[0]}" for each in failed)
