@@ -88,7 +88,7 @@ def bars_figure(
             axis.tick_params(axis="x", length=0)
             axis.set_axisbelow(True)
             axis.grid(axis="y", alpha=0.25, linewidth=0.5)
-            _say_not_run(axis, [] if any(found.values()) else ["all"], 0.2)
+            _say_not_run(axis, [] if any(found.values()) else ["all"], 0.1)
         figure.supylabel(label, fontsize=8)
         figure.supxlabel("   ".join(f"{letter}: {methods[method]}" for method, letter in letters.items()), fontsize=8)
         marks: list[Any] = [

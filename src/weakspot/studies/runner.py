@@ -85,15 +85,17 @@ def run_on(
     """
     queue, futures, idle = _Queue(units), dict[str, Any](), False
     with caught_signals() as stopped:
-        while queue.waiting or futures:
+        while True:
             for name in [name for name, future in futures.items() if future.done()]:
                 queue.end(_outcome(name, futures.pop(name)))
             look(queue.outcomes)
+            if not queue.waiting and not futures:
+                return queue.outcomes
             if stopped.is_set():
                 client.cancel(list(futures.values()))
                 raise Interrupted("interrupted")
             slots = _slots(client)
-            if idle is (slots > 0):
+            if idle != (slots == 0):
                 idle = not idle
                 say("no worker is connected to the scheduler: waiting for one" if idle else f"running {slots} at once")
             # No more than there are workers for: the scheduler would take them in an order of its own.
@@ -101,7 +103,6 @@ def run_on(
                 name = f"{unit.name}-{key(unit)}"
                 futures[unit.name] = client.submit(_on_worker, unit, place, threads, key=name)
             time.sleep(_LOOK_EVERY)
-    return queue.outcomes
 
 
 def _slots(client: "Client") -> int:
