@@ -29,7 +29,7 @@ DEFAULT_METHOD = {
     "base": "grad_cam",
 }
 
-_SHARE = 0.75  # of the available memory that is used unless told otherwise: the estimates are within 25 %
+_SHARE = 0.75  # of the available memory that is used unless told otherwise: peaks are up to 1.3 times the estimate
 _DETECTION_BYTES = {"height": 18.0, "mass": 68.0}  # a voxel, as measured by tracemalloc
 
 

@@ -14,7 +14,6 @@ from weakspot.data.augment import (
     AugmentSettings,
     Transforms,
     apply,
-    apply_to_points,
     matrices,
     sample,
     without_resampling,
@@ -29,6 +28,12 @@ def still(n, dims):
 
 def drawn(n, dims, seed=0):
     return sample(np.random.default_rng(seed), n, dims)
+
+
+def apply_to_points(points, transforms, shape, spacing=None):
+    """Move the points (m, dims) of each image by the map that is to move the image."""
+    affine = matrices(transforms, shape, spacing)
+    return [each @ map_[:, :-1].T + map_[:, -1] for each, map_ in zip(points, affine, strict=True)]
 
 
 def blob(shape, place, width=1.2):

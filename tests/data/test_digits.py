@@ -6,11 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from weakspot.data.cohort import read_cohort, split_cohort
 from weakspot.data.digit_pools import Pool, load_pools
-from weakspot.data.digits import digit_grids, make_grids, write_grids
-from weakspot.data.images import load_images
-from weakspot.data.points import points_of, read_points
+from weakspot.data.digits import digit_grids, make_grids
 from weakspot.errors import InputError
 
 NAMES = {
@@ -248,21 +245,3 @@ def test_a_pool_without_the_target_or_with_nothing_else():
     for keep in (labels != 4, labels == 4):
         with pytest.raises(InputError, match="a pool with the digit 4 and others"):
             make_grids(Pool(images, labels).take(keep), 4, 4, np.random.default_rng(0))
-
-
-def test_grids_written_are_an_ordinary_cohort(tmp_path, npz):
-    grids = digit_grids(4, npz, sizes=(5, 3, 2))
-    folder = tmp_path / "digits"
-    write_grids(folder, grids._asdict())
-    splits = split_cohort(read_cohort(folder / "cohort.csv"), seed=0)
-    points = read_points(folder / "points.csv")
-    for made, cohort in zip(grids, splits, strict=True):
-        assert cohort.counts.tolist() == made.counts.tolist()
-        assert np.array_equal(np.stack(load_images(cohort).images), made.images)
-        every = {name: points[name] for name in cohort.ids if name in points}
-        for read, truth in zip(points_of(every, cohort.ids, 2, cohort.counts), made.truth, strict=True):
-            assert np.array_equal(read.coordinates, truth.coordinates)
-            assert read.extents.shape == truth.extents.shape
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["digits", "mnist.npz"]
-    with pytest.raises(InputError, match="is there already"):
-        write_grids(folder, grids._asdict())

@@ -8,7 +8,7 @@ import tifffile
 from PIL import Image
 
 from weakspot.data.cohort import cohort_of_images, read_cohort
-from weakspot.data.images import ImageStore, load_images, read_image, read_stored
+from weakspot.data.images import ImageStore, load_images, read_image, read_placed
 from weakspot.errors import InputError
 
 GREY = np.arange(30, dtype=np.uint8).reshape(5, 6) * 8
@@ -45,7 +45,7 @@ def test_lossless_formats(tmp_path, ending, pixels, channels):
     for channel in range(channels):
         expected = (pixels if channels == 1 else pixels[..., channel]) / np.float32(255)
         assert np.array_equal(image[channel], expected)
-    assert read_stored(path).dtype == np.uint8
+    assert read_placed(path).stored.dtype == np.uint8
 
 
 def test_jpeg(tmp_path):
@@ -62,8 +62,8 @@ def test_sixteen_bits_are_kept(tmp_path, ending):
         np.save(path, DEEP.astype(">u2"))
     else:
         saved(path, DEEP)
-    assert np.array_equal(read_stored(path), DEEP[None])
-    assert read_stored(path).dtype == np.uint16
+    assert np.array_equal(read_placed(path).stored, DEEP[None])
+    assert read_placed(path).stored.dtype == np.uint16
     assert np.array_equal(read_image(path)[0], DEEP.astype(np.float32) / np.float32(65535))
 
 
@@ -92,8 +92,8 @@ def test_transparency_is_left_out_unblended(tmp_path):
     grey_alpha = Image.merge("LA", [Image.fromarray(GREY), Image.fromarray(alpha)])
     grey_alpha.save(tmp_path / "grey.png")
     for path in (saved(tmp_path / "a.png", with_alpha), saved(tmp_path / "a.tif", with_alpha)):
-        assert np.array_equal(read_stored(path), np.moveaxis(COLOUR, 2, 0))
-    assert np.array_equal(read_stored(tmp_path / "grey.png"), GREY[None])
+        assert np.array_equal(read_placed(path).stored, np.moveaxis(COLOUR, 2, 0))
+    assert np.array_equal(read_placed(tmp_path / "grey.png").stored, GREY[None])
 
 
 @pytest.mark.parametrize("ending", ["png", "bmp", "tif"])
@@ -119,22 +119,22 @@ def test_one_bit(tmp_path):
 @pytest.mark.parametrize("pixels", [GREY, COLOUR, DEEP, REAL])
 def test_tiff_compressions(tmp_path, compression, pixels):
     path = saved(tmp_path / "a.tif", pixels, compression=compression)
-    assert np.array_equal(read_stored(path), np.moveaxis(np.atleast_3d(pixels), 2, 0))
+    assert np.array_equal(read_placed(path).stored, np.moveaxis(np.atleast_3d(pixels), 2, 0))
 
 
 def test_tiff_of_other_makes(tmp_path):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, np.moveaxis(COLOUR, 2, 0), photometric="rgb", planarconfig="separate")
-    assert np.array_equal(read_stored(path), np.moveaxis(COLOUR, 2, 0))
+    assert np.array_equal(read_placed(path).stored, np.moveaxis(COLOUR, 2, 0))
     tifffile.imwrite(path, COLOUR.astype(np.uint16) * 257, photometric="rgb")
-    assert np.array_equal(read_stored(path), np.moveaxis(COLOUR, 2, 0).astype(np.uint16) * 257)
+    assert np.array_equal(read_placed(path).stored, np.moveaxis(COLOUR, 2, 0).astype(np.uint16) * 257)
     tifffile.imwrite(path, DEEP, byteorder=">", tile=(16, 16))
-    assert np.array_equal(read_stored(path), DEEP[None])
-    assert read_stored(path).dtype.isnative
+    assert np.array_equal(read_placed(path).stored, DEEP[None])
+    assert read_placed(path).stored.dtype.isnative
     tifffile.imwrite(path, GREY, photometric="miniswhite")  # values as stored
-    assert np.array_equal(read_stored(path), GREY[None])
+    assert np.array_equal(read_placed(path).stored, GREY[None])
     tifffile.imwrite(path, DEEP, imagej=True)
-    assert np.array_equal(read_stored(path), DEEP[None])
+    assert np.array_equal(read_placed(path).stored, DEEP[None])
 
 
 def test_tiff_with_more_than_one_image(tmp_path):

@@ -28,7 +28,7 @@ def peak_bytes(
     The network is run on tensors without data (PyTorch's "meta" device), which takes milliseconds, and the bytes of all
     that are alive after each operation are summed up. So the estimate follows from the architecture, the method, the
     width and the size alone. To it come the buffer into which PyTorch unfolds small 3D images on one thread, and 40 MB
-    for what libraries keep. Measured peaks are within 25 % of it (benchmarks/volumes.py).
+    for what libraries keep. Measured peaks are 0.9 to 1.3 times the estimate (benchmarks/volumes.py).
 
     Parameters
     ----------

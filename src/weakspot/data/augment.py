@@ -152,17 +152,6 @@ def _shifted(image: Tensor, offset: Sequence[int]) -> Tensor:
     return functional.pad(image, pads)
 
 
-def apply_to_points(
-    points: Sequence[FloatArray],
-    transforms: Transforms,
-    shape: Sequence[int],
-    spacing: Sequence[float] | None = None,
-) -> tuple[FloatArray, ...]:
-    """Move the points (m, dims) of each of ``n`` images of ``shape`` with it; they may leave the image."""
-    affine = matrices(transforms, shape, spacing)
-    return tuple(each @ map_[:, :-1].T + map_[:, -1] for each, map_ in zip(points, affine, strict=True))
-
-
 def _sampling_grid(affine: FloatArray, images: Tensor) -> Tensor:
     """Return where each voxel's value comes from, (n, *spatial, dims) in [-1, 1], the last axis first.
 

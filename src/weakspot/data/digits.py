@@ -1,8 +1,5 @@
 """Digit grids (paper 3.1): images of 7 by 5 handwritten digits, counted by how often one digit occurs."""
 
-import os
-import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -11,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakspot.data.digit_pools import SIDE, Pool, load_pools
-from weakspot.data.points import Points, write_points
-from weakspot.data.tables import write_table
+from weakspot.data.points import Points
 from weakspot.errors import InputError
 from weakspot.seeding import generator
 
@@ -121,45 +117,6 @@ def digit_grids(
             for (name, pool), size in zip(pools._asdict().items(), sizes, strict=True)
         )
     )
-
-
-def write_grids(folder: str | Path, splits: Mapping[str, Grids]) -> None:
-    """Write a data set for ``weakspot train``: images as PNG, ``cohort.csv`` with splits, ``points.csv``.
-
-    Parameters
-    ----------
-    folder
-        Made complete or not at all; it must not exist, or be empty.
-    splits
-        The grids of each split, as ``digit_grids(...)._asdict()``.
-
-    Raises
-    ------
-    InputError
-        There is something in the folder.
-    """
-    from PIL import Image
-
-    folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder}: is there already; name a new folder")
-    draft = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    try:
-        (draft / "images").mkdir(parents=True)
-        rows: list[tuple[str, str, int, str]] = []
-        points: dict[str, Points] = {}
-        for split, grids in splits.items():
-            contents = zip(grids.images, grids.counts, grids.truth, strict=True)
-            for place, (image, count, truth) in enumerate(contents):
-                name = f"{split}_{place:04d}"
-                Image.fromarray(image[0]).save(draft / "images" / f"{name}.png")
-                rows.append((name, f"images/{name}.png", int(count), split))
-                points[name] = truth
-        write_table(draft / "cohort.csv", ("id", "image", "count", "split"), rows)
-        write_points(draft / "points.csv", points, dims=2)
-        os.replace(draft, folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _refuse_digit(digit: int) -> None:

@@ -64,11 +64,6 @@ def read_image(path: str | Path, volume: int | None = None, nonfinite: str = "re
     return scaled(read_placed(path, volume, nonfinite).stored)
 
 
-def read_stored(path: str | Path) -> Stored:
-    """Read one image as ``read_image`` does, in the file's own type (8 or 16 bit) or float32."""
-    return read_placed(path).stored
-
-
 def read_placed(path: str | Path, volume: int | None = None, nonfinite: str = "reject") -> Image:
     """Read one image as ``read_image`` does, in the file's own type (8 or 16 bit) or float32, with its affine."""
     path = Path(path)
