@@ -133,6 +133,22 @@ def test_bare_images_and_one_that_is_broken(cohort: Path, trained: Path, tmp_pat
     assert "3 channels" in said
     assert pd.read_csv(tmp_path / "out" / "counts.csv", dtype=str)["id"].tolist() == ["000", "001"]
     assert "exists already" in fails("predict", trained, cohort / "000.png", "--out", tmp_path / "out")
+    described = json.loads((tmp_path / "out" / "predict.json").read_text())
+    assert (described["method"], described["score"], described["maximum_filter_vox"]) == ("cam", "height", 6)
+    assert described["images"] == 2
+    assert len(described["left_out"]) == 2
+
+
+def test_what_can_be_refused_at_once_is_before_images_are_read(cohort: Path, tmp_path: Path):
+    (tmp_path / "a.png").write_text("no image")
+    (tmp_path / "cohort.csv").write_text("id,image,count\na,a.png,1\nb,a.png,2\nc,a.png,2\n")
+    for options, message in (
+        (["--network", "unet"], "no architecture 'unet'"),
+        (["--objective", "count"], "count"),
+        (["--recipe", "slow"], "no recipe 'slow'"),
+    ):
+        assert message in (said := fails("train", tmp_path / "cohort.csv", "--out", tmp_path / "run", *options))
+        assert "a.png" not in said
 
 
 def test_no_map_is_written_outside_of_the_folder(cohort: Path, trained: Path, tmp_path: Path):
@@ -155,7 +171,7 @@ def test_stopped_by_a_signal_it_resumes_to_the_same_bytes(cohort: Path, tmp_path
     assert process.stderr.readline().startswith(b"step 1/")
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate()
-    assert process.returncode == 1
+    assert process.returncode == 130
     assert b"--resume" in said
     assert not (tmp_path / "cut").exists()
     assert "--resume" in fails(*arguments, "--out", tmp_path / "cut")

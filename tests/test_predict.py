@@ -34,6 +34,15 @@ def test_tiled_equals_whole(name, shape):
         assert np.array_equal(other.candidates.points, one.candidates.points)
 
 
+@pytest.mark.parametrize("shape", [(64, 44), (71, 80)])
+def test_masses_are_in_the_unit_of_the_count_in_images_of_any_size(shape):
+    run = run_of()
+    [found] = predict(run, images(1, shape), score="mass")
+    negative = np.minimum(found.attention, 0).sum(dtype=float) / (64 * 44)
+    explained = run.network.get_submodule("head").bias.item() + found.candidates.scores.sum() + negative
+    assert found.count == pytest.approx(explained, rel=1e-4)
+
+
 def test_the_count_is_the_networks_and_comes_from_the_pass_of_the_map():
     run, passes = run_of(shape=SHAPE), []
     with torch.inference_mode():

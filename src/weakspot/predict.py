@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -69,7 +69,8 @@ def predict(
     A count is a mean over the image times its size, so it is tied to the size of the training images: a smaller image
     is padded with zeros to that size, as in training, and in a larger one the same density makes more objects,
     ``count = (output - bias) * voxels / training voxels + bias``. (Under classification, and with max pooling, the
-    output is left as it is.)
+    output is left as it is.) So are masses, `weakspot.detection.peaks.candidates`: divided by the voxels of a training
+    image, a mass is in the unit of the count in an image of any size.
 
     Parameters
     ----------
@@ -106,7 +107,10 @@ def predict(
         counts = _count_of(run, network, padded)(outputs).tolist()
         for count, attention in zip(counts, maps.numpy(), strict=True):
             cropped = attention[window]
-            yield Prediction(count, cropped, candidates(cropped, **detection), sizes)
+            found = candidates(cropped, **detection)
+            if found.masses is not None and _is_tied_to_size(run, network):
+                found = replace(found, masses=found.masses * (cropped.size / math.prod(run.shape)))
+            yield Prediction(count, cropped, found, sizes)
 
 
 def _tile_of(
@@ -154,12 +158,20 @@ def _out_of_memory(shape: Sequence[int], tile: Sequence[int] | None) -> str:
 
 def _count_of(run: Run, network: nn.Module, shape: tuple[int, ...]) -> Callable[[torch.Tensor], torch.Tensor]:
     """Return how an output on images of ``shape`` becomes a count."""
-    head: Any = network.get_submodule("head")
-    growth = float(np.prod(shape) / np.prod(run.shape))
-    if run.objective != "regression" or head.pool != "mean" or growth == 1:
+    growth = math.prod(shape) / math.prod(run.shape)
+    if not _is_tied_to_size(run, network) or growth == 1:
         return OBJECTIVES[run.objective].count
-    bias = head.bias.item()
+    bias = _head(network).bias.item()
     return lambda output: (output - bias) * growth + bias
+
+
+def _is_tied_to_size(run: Run, network: nn.Module) -> bool:
+    """Return whether the count is a mean over the image times its size."""
+    return run.objective == "regression" and _head(network).pool == "mean"
+
+
+def _head(network: nn.Module) -> Any:
+    return network.get_submodule("head")
 
 
 def _grouped(

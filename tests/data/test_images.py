@@ -1,14 +1,15 @@
 """Images: every format read back by hand-made values, every fault named."""
 
 import re
+import warnings
 
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
 
-from weakspot.data.cohort import cohort_of_images, read_cohort
-from weakspot.data.images import ImageStore, load_images, read_image, read_placed
+from weakspot.data.cohort import CohortWarning, cohort_of_images, read_cohort, split_cohort
+from weakspot.data.images import ImageStore, load_images, load_together, read_image, read_placed
 from weakspot.errors import InputError
 
 GREY = np.arange(30, dtype=np.uint8).reshape(5, 6) * 8
@@ -272,6 +273,47 @@ def test_all_problems_of_a_cohort_at_once(tmp_path):
     assert lines[1].startswith(f"id 3: {tmp_path / 'bad.npy'}: not an array that numpy.save wrote")
     assert lines[2].startswith(f"id 4: {tmp_path / 'nan.npy'}: 4 of its 4 values")
     assert lines[3] == "id 2: 3 channel(s) in 2D, where most images have 1 channel(s) in 2D"
+
+
+def test_training_and_validation_images_are_checked_as_one(tmp_path):
+    rows = ["id,image,count,split"]
+    for index, (size, split) in enumerate([((4, 6), "train"), ((5, 3), "train"), ((7, 2), "val")]):
+        np.save(tmp_path / f"{index}.npy", np.full(size, index, np.uint8))
+        rows.append(f"{index},{index}.npy,{index},{split}")
+    path = tmp_path / "cohort.csv"
+    path.write_text("\n".join(rows))
+    train, val, _ = split_cohort(read_cohort(path), 0)
+    stores = load_together((train, val))
+    assert [(len(store), store.shape) for store in stores] == [(2, (7, 6)), (1, (7, 6))]
+    assert stores[1].images[0].tolist() == [[[2, 2]] * 7]
+    (tmp_path / "0.npy").write_bytes(b"none")
+    np.save(tmp_path / "2.npy", np.full((4, 4), np.nan))
+    with pytest.raises(InputError, match=r"2 problems\n  id 0: (.|\n)*id 2: "):
+        load_together((train, val))
+
+
+@pytest.mark.parametrize(
+    ("highest", "warned"), [((1, 0.9, 0.2, 0), False), ((0, 0), False), ((1, 0.9, 255, 0.8), True)]
+)
+def test_values_of_several_scales_are_warned_of(tmp_path, highest, warned):
+    paths = [tmp_path / f"{index}.npy" for index in range(len(highest))]
+    for path, high in zip(paths, highest, strict=True):
+        np.save(path, np.array([[0, high]], np.float32))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        load_images(cohort_of_images(paths))
+    assert [str(each.message).split(":")[0] for each in said if each.category is CohortWarning] == warned * [
+        "the highest values of the images, integers divided by the largest of their type, go from 0.8 to 255"
+    ]
+
+
+def test_dark_images_of_one_integer_type_are_of_one_scale(tmp_path):
+    paths = [tmp_path / f"{index}.npy" for index in range(4)]
+    for path, high in zip(paths, (3, 2, 255, 1), strict=True):
+        np.save(path, np.array([[0, high]], np.uint8))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_images(cohort_of_images(paths))
 
 
 def test_the_store_takes_a_plain_array():

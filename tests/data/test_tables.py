@@ -22,6 +22,13 @@ def test_cells_are_stripped_text_and_rows_numbered_as_in_a_spreadsheet(tmp_path)
     }
 
 
+def test_semicolons_as_spreadsheets_write_them_and_headers_of_any_case(tmp_path):
+    read = read_table(table(tmp_path, "ID;Image;Count;Split;Age\na,b;c.png;1;train;60,5\n"), ["id", "image", "count"])
+    assert read.to_dict("records") == [{"id": "a,b", "image": "c.png", "count": "1", "split": "train", "Age": "60,5"}]
+    with pytest.raises(InputError, match="the column 'id' is there more than once"):
+        read_table(table(tmp_path, "id,ID\na,b\n"), ["id"])
+
+
 def test_tabs_by_the_ending(tmp_path):
     assert read_table(table(tmp_path, "id\tx\na,b\t1\n", "t.TSV"), ["id", "x"]).iloc[0].tolist() == [
         "a,b",
@@ -34,7 +41,7 @@ def test_tabs_by_the_ending(tmp_path):
     [
         ("id,id,x,x\n", "t.csv", ["'id' is there more than once", "'x' is there more than once"]),
         ("id,x\n", "t.csv", ["lacks image, count", "its columns are id, x"]),
-        ("id;image;count\na;b;1\n", "t.csv", ["lacks id, image, count", "separated by ','"]),
+        ("id|image|count\na|b|1\n", "t.csv", ["lacks id, image, count", "separated by ','"]),
         (
             "id,image,count\na,b\nc,d,1\ne,f,1,2\n",
             "t.csv",

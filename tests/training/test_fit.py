@@ -104,6 +104,36 @@ def test_cut_off_after_any_step_it_resumes_to_the_same_bytes(recipe: Recipe, tmp
     assert same(weights(recipe, tmp_path / "cut"), whole)
 
 
+def test_as_many_steps_as_asked_and_validations_within_long_epochs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from weakspot.training import fit as fitting
+
+    def history(folder: str) -> list[dict[str, float]]:
+        settings = FitSettings(replace(FAST, validate_every=2))  # 8 steps, of 3 an epoch
+        (tmp_path / folder).mkdir()
+        return fit(build("gp_unet", 2, width=2), disks(24, 0), disks(8, 1), settings, tmp_path / folder)
+
+    plain = history("plain")
+    assert [(row["epoch"], row["step"]) for row in plain] == [(2, 6), (3, 8)]
+    monkeypatch.setattr(fitting, "_BETWEEN", 2)
+    often = history("often")
+    assert [(row["epoch"], row["step"]) for row in often] == [(1, 2), (2, 4), (2, 6), (3, 8)]
+    # Looking more often changes nothing.
+    for row, other in zip(plain, (often[2], often[3]), strict=True):
+        assert {**row, "seconds": 0} == {**other, "seconds": 0}
+
+
+def test_statistics_are_of_images_from_all_over_a_large_cohort():
+    from weakspot.training.fit import _chunks
+
+    assert np.array_equal(np.concatenate(_chunks(400, 2000)), np.arange(400))
+    chosen = np.concatenate(chunks := _chunks(30_500, 2000))
+    assert len(np.unique(chosen)) == 2000
+    assert chosen[0] == 0
+    assert set(np.diff(chosen)) == {15, 16}  # to the end
+    assert chosen[-1] >= 30_500 - 16
+    assert max(map(len, chunks)) <= 50
+
+
 def test_a_damaged_state_falls_back_on_the_one_before_and_says_so(tmp_path: Path):
     whole = weights(FAST, tmp_path / "whole")
     for step in (2, 4):
@@ -164,7 +194,7 @@ def test_weights_that_are_not_finite_take_the_place_of_no_good_ones(tmp_path: Pa
 def test_a_validation_loss_that_is_not_finite_stops_and_keeps_the_state(tmp_path: Path):
     validation = disks(8, 1)
     validation.images.images[3][:] = np.nan
-    with pytest.raises(InputError, match="the validation loss is nan after epoch 1: "):
+    with pytest.raises(InputError, match="the validation loss is nan after step 3: "):
         fit(build("gp_unet", 2, width=2), disks(24, 0), validation, FitSettings(FAST), tmp_path)
     assert not list(tmp_path.glob("*.safetensors"))  # nothing good was there to keep yet
 
@@ -196,11 +226,11 @@ def test_images_are_moved_less_and_less(tmp_path: Path, monkeypatch: pytest.Monk
         return move(images, how)
 
     monkeypatch.setattr(augment, "apply", apply)
-    # 9 steps, in 3 epochs: 2/9 < 0.3 < 3/9, and 6/9 < 0.75 < 7/9
-    weights(replace(FAST, flipped_until=0.3, resampled_until=0.75), tmp_path / "flips")
+    # 2/9 < 0.3 < 3/9, and 6/9 < 0.75 < 7/9
+    weights(replace(FAST, steps=9, flipped_until=0.3, resampled_until=0.75), tmp_path / "flips")
     assert done == [(True, True)] * 3 + [(False, True)] * 4 + [(False, False)] * 2
     done.clear()
-    weights(replace(FAST, flipped_until=0.75, resampled_until=0.3), tmp_path / "rotations")
+    weights(replace(FAST, steps=9, flipped_until=0.75, resampled_until=0.3), tmp_path / "rotations")
     assert done == [(True, True)] * 3 + [(True, False)] * 4 + [(False, False)] * 2
 
 

@@ -49,6 +49,18 @@ def test_a_second_run_into_the_same_folder_is_refused(folder: Path):
     assert (folder / "weights.safetensors").read_bytes() == before
 
 
+def test_a_folder_without_a_name_and_damaged_settings_are_refused(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="exists already"):
+        run(Path())
+    partial = tmp_path / "run.partial"
+    partial.mkdir()
+    for damage in (b"{", b"\xff\xfe", b"[]", b"{}"):
+        (partial / "settings.json").write_bytes(damage)
+        with pytest.raises(InputError, match=r"settings\.json is damaged .*: remove .*run\.partial"):
+            run(tmp_path / "run", resume=True)
+
+
 def test_what_was_cut_off_needs_resume_and_the_same_settings(tmp_path: Path):
     out = tmp_path / "run"
 

@@ -16,6 +16,8 @@ from weakspot.cli.study import study
 from weakspot.cli.train import train
 from weakspot.errors import InputError
 
+_INTERRUPTED = 130  # 128 and the number of SIGINT, as of any command
+
 app = typer.Typer(
     name="weakspot",
     help="Count what you see; weakspot finds where it is: train a detector from counts alone.",
@@ -49,16 +51,21 @@ app.add_typer(study, name="study")
 
 
 def main() -> None:
-    """Run the command line; exit code 0, 1 if the work failed (with one clear line why) or 2 for wrong usage."""
+    """Run the command line: exit code 0, 1 (failed, one clear line says why), 2 (wrong usage) or 130 (interrupted)."""
     from weakspot.cli.console import plain_warnings
+    from weakspot.training.interrupt import Interrupted
 
     try:
         with plain_warnings():
             app()
     except InputError as error:
         sys.exit(_failed(str(error)))
+    except Interrupted as interrupted:
+        _failed(str(interrupted))
+        sys.exit(_INTERRUPTED)
     except KeyboardInterrupt:
-        sys.exit(_failed("interrupted"))
+        _failed("interrupted")
+        sys.exit(_INTERRUPTED)
     except MemoryError as error:
         sys.exit(_failed(f"out of memory ({error}): use smaller images, or a smaller --width"))
     except OSError as error:

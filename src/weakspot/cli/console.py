@@ -105,6 +105,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     """Yield a folder beside ``path`` to fill, and move it into place at the end; it goes if that is not reached."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InputError(f"{path} exists already: name another folder, or remove it first")
+    path = Path(os.path.abspath(path))  # "." has no name
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     draft.mkdir(parents=True)
     try:

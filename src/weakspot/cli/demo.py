@@ -73,7 +73,7 @@ def demo(
             with training_bar() as report:
                 run = train_on_grids(folder, network, grids, settings, chosen, report)
         except Interrupted as interrupted:
-            raise InputError(f"{interrupted}; the same command goes on") from interrupted
+            raise Interrupted(f"{interrupted}; the same command goes on") from interrupted
     with counting_bar(f"finding {digit}s", len(grids.test)) as advance:
         found = find_on_grids(run, grids.test, device=chosen, seed=seed, done=advance)
     ids = examples(grids.test, "test").ids

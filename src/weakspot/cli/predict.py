@@ -44,7 +44,8 @@ def predict(
     """
     import numpy as np
 
-    from weakspot.cli.console import counting_bar, new_folder, say
+    import weakspot
+    from weakspot.cli.console import counting_bar, new_folder, say, write_json
     from weakspot.data.cohort import cohort_of_images, read_cohort
     from weakspot.data.images import read_placed, scaled
     from weakspot.data.points import Points, write_points
@@ -54,6 +55,7 @@ def predict(
     from weakspot.devices import choose_device, use_cpu
     from weakspot.errors import InputError
     from weakspot.geometry import FloatArray, to_world
+    from weakspot.predict import DEFAULT_METHOD
     from weakspot.predict import predict as predict_images
     from weakspot.training.run import load
 
@@ -109,6 +111,22 @@ def predict(
         if done:
             write_points(draft / "detections.csv", points, dims)
             write_table(draft / "counts.csv", ("id", "count"), counts)
+            write_json(
+                draft / "predict.json",
+                {
+                    "weakspot": weakspot.__version__,
+                    "run": str(run),
+                    "network": trained.architecture.name,
+                    "objective": trained.objective,
+                    "method": method or DEFAULT_METHOD[trained.architecture.name],
+                    "score": score,
+                    "maximum_filter_vox": size,
+                    "coordinates": "voxel indices of the image as stored, from 0; of scans, world mm (RAS+) too",
+                    "count_refers_to_shape": trained.shape,
+                    "images": len(done),
+                    "left_out": problems,
+                },
+            )
     for shape, number in tiled.items():
         say(f"{number} images in tiles of {'x'.join(map(str, shape))}")
     if done:

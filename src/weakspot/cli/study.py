@@ -99,7 +99,6 @@ def _run(
 ) -> "list[Outcome]":
     """Run what is not done, and return what failed."""
     from weakspot.cli.console import say
-    from weakspot.errors import InputError
     from weakspot.studies.runner import cluster, run_here, run_on
     from weakspot.studies.units import notes, pending
     from weakspot.training.interrupt import Interrupted
@@ -117,7 +116,7 @@ def _run(
                 with cluster(workers, scheduler, scheduler_file) as client:
                     outcomes = run_on(client, todo, place, look, threads, say)
     except (Interrupted, KeyboardInterrupt) as interrupted:
-        raise InputError(
+        raise Interrupted(
             "interrupted; the same command goes on, and with --report it writes what is done so far"
         ) from interrupted
     return [each for each in outcomes if each.error]

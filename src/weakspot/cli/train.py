@@ -31,41 +31,38 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was cut off.")] = False,
 ) -> None:
     """Train a network on the counts of a cohort's images."""
-    from dataclasses import replace
-
     from weakspot.cli.console import say, training_bar
     from weakspot.data.cohort import read_cohort, split_cohort
-    from weakspot.data.images import load_images
+    from weakspot.data.images import load_together
     from weakspot.devices import choose_device, choose_precision, use_cpu
-    from weakspot.errors import InputError
+    from weakspot.networks.build import check_name
     from weakspot.training.interrupt import Interrupted
+    from weakspot.training.objectives import choose_objective
     from weakspot.training.recipes import choose_recipe
-    from weakspot.training.run import NetworkSettings
+    from weakspot.training.run import NetworkSettings, check_free
     from weakspot.training.run import train as train_run
     from weakspot.training.settings import Examples, FitSettings
 
     use_cpu(threads)
     chosen = choose_device(device)
-    splits = split_cohort(read_cohort(cohort), seed, validation)
-    stores = [load_images(split, volume, nonfinite) for split in splits[:2]]
-    if stores[0].channels != stores[1].channels:
-        raise InputError(f"training images have {stores[0].channels} channels, validation images {stores[1].channels}")
-    shape = tuple(max(sizes) for sizes in zip(stores[0].shape, stores[1].shape, strict=True))
-    training, held_out = (
-        Examples(replace(store, least_shape=shape), split.counts, split.ids)
-        for store, split in zip(stores, splits[:2], strict=True)
-    )
+    # What can be refused at once is, before any image is read.
+    check_free(out, resume)
+    check_name(network)
+    choose_objective(objective)
     settings = FitSettings(
         choose_recipe(recipe, steps=steps, batch_size=batch_size, learning_rate=learning_rate),
         objective=objective,
         seed=seed,
         precision=choose_precision(precision, chosen),
     )
-    architecture = NetworkSettings(network, len(shape), width, stores[0].channels)
+    parts = split_cohort(read_cohort(cohort), seed, validation)[:2]
+    stores = load_together(parts, volume, nonfinite)
+    training, held_out = (Examples(store, part.counts, part.ids) for store, part in zip(stores, parts, strict=True))
+    architecture = NetworkSettings(network, len(stores[0].shape), width, stores[0].channels)
     say(f"{len(training.ids)} images to train on, {len(held_out.ids)} to validate, on {chosen}")
     try:
         with training_bar() as report:
             run = train_run(out, architecture, training, held_out, settings, chosen, resume, report)
     except Interrupted as interrupted:
-        raise InputError(f"{interrupted}; go on with --resume") from interrupted
+        raise Interrupted(f"{interrupted}; go on with --resume") from interrupted
     say(f"best validation loss {run.settings['result']['validation_loss']:.4g}; written to {out}")

@@ -1,5 +1,6 @@
 """Images: any readable file -> float32 (channels, *spatial) in [0, 1], and a cohort's images in memory."""
 
+import itertools
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from weakspot.data.cohort import Cohort, CohortWarning
@@ -18,6 +20,7 @@ from weakspot.errors import InputError
 from weakspot.geometry import FloatArray
 
 _INTEGERS = (np.uint8, np.uint16, np.int8, np.int16)
+_SCALES = 10.0  # between the brightest of a cohort's images: more is another scale, such as 0-255 beside 0-1
 
 
 class Image(NamedTuple):
@@ -151,7 +154,7 @@ def load_images(cohort: Cohort, volume: int | None = None, nonfinite: str = "rej
     Warns
     -----
     CohortWarning
-        Scans differ in spacing or orientation.
+        Scans differ in spacing or orientation, or images in the scale of their values.
     """
     images: dict[str, Image] = {}
     problems: list[str] = []
@@ -177,7 +180,38 @@ def load_images(cohort: Cohort, volume: int | None = None, nonfinite: str = "rej
             CohortWarning,
             stacklevel=2,
         )
-    return ImageStore(tuple(image.stored for image in images.values()))
+    stored = tuple(image.stored for image in images.values())
+    if scales := _mixed_scales(stored):
+        warnings.warn(
+            f"the highest values of the images, integers divided by the largest of their type, go from {scales}: "
+            "are they of one scale? A network sees values as they are",
+            CohortWarning,
+            stacklevel=2,
+        )
+    return ImageStore(stored)
+
+
+def load_together(cohorts: Sequence[Cohort], volume: int | None = None, nonfinite: str = "reject") -> list[ImageStore]:
+    """Read the images of the parts of one cohort, checked as one, into stores that give batches of one shape.
+
+    Parameters and errors are those of `load_images`.
+    """
+    whole = load_images(Cohort(pd.concat([part.table for part in cohorts]), cohorts[0].folder), volume, nonfinite)
+    ends = np.cumsum([0, *map(len, cohorts)])
+    return [ImageStore(whole.images[begin:end], whole.shape) for begin, end in itertools.pairwise(ends)]
+
+
+def _mixed_scales(images: Sequence[Stored]) -> str | None:
+    """Name the range of the images' highest values where it is that of several scales, not of bright and dark."""
+    if len({image.dtype for image in images}) == 1 and images[0].dtype.kind != "f":
+        return None  # whole numbers of one type have one scale, and some images are dark
+    highest = np.array([high for image in images if (high := float(image.max()) / full_scale(image.dtype)) > 0])
+    if not len(highest):
+        return None
+    low, middle, high = np.quantile(highest, (0.1, 0.5, 1.0))
+    if high <= _SCALES * middle and middle <= _SCALES * low:
+        return None
+    return f"{highest.min():.3g} to {high:.3g}"
 
 
 def _usable(image: Stored) -> Stored:

@@ -12,12 +12,16 @@ from weakspot.errors import InputError
 from weakspot.files import write_text
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
+# Columns found in any case, beside those that are required.
+NAMES = ("id", "image", "count", "mask", "split", "subject", "slice", "region")
 
 
 def read_table(path: str | Path, required: Sequence[str]) -> pd.DataFrame:
     """Read a table with every cell as text, so that no id loses its leading zeros.
 
-    A byte order mark and blanks around headers and cells are dropped, blank rows skipped.
+    A byte order mark and blanks around headers and cells are dropped, blank rows skipped. The columns that weakspot
+    knows are found whatever the case of their names. A ``.csv`` whose header has semicolons and no comma is separated
+    by these, as spreadsheets write it where the comma is the decimal point.
 
     Parameters
     ----------
@@ -46,6 +50,9 @@ def read_table(path: str | Path, required: Sequence[str]) -> pd.DataFrame:
         text = path.read_text(encoding="utf-8-sig")
         if "\0" in text:
             raise csv.Error("it holds null bytes, as UTF-16 does")
+        first = next((line for line in text.splitlines() if line.strip()), "")
+        if delimiter == "," and "," not in first and ";" in first:
+            delimiter = ";"
         reader = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
         rows = [[cell.strip() for cell in row] for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
@@ -54,6 +61,8 @@ def read_table(path: str | Path, required: Sequence[str]) -> pd.DataFrame:
     if not filled:
         raise InputError(f"{path}: the table is empty; expected a header with {', '.join(required)}")
     (_, header), *body = filled
+    known = {name.lower(): name for name in (*required, *NAMES)}
+    header = [known.get(name.lower(), name) for name in header]
     refuse(str(path), _header_problems(header, required, delimiter))
     refuse(
         str(path),

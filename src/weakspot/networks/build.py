@@ -24,6 +24,12 @@ ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
 DEFAULT_WIDTH = {2: 8, 3: 32}
 
 
+def check_name(name: str) -> None:
+    """Refuse what is no key of ``ARCHITECTURES``."""
+    if name not in ARCHITECTURES:
+        raise InputError(f"no architecture {name!r}: choose one of {', '.join(ARCHITECTURES)}")
+
+
 def build(name: str, dims: int, width: int | None = None, in_channels: int = 1) -> nn.Module:
     """Return a new network, its weights drawn from the global PyTorch generator (He initialisation).
 
@@ -49,8 +55,7 @@ def build(name: str, dims: int, width: int | None = None, in_channels: int = 1) 
     >>> sum(parameter.numel() for parameter in build("gp_unet", dims=3).parameters())
     308705
     """
-    if name not in ARCHITECTURES:
-        raise InputError(f"no architecture {name!r}: choose one of {', '.join(ARCHITECTURES)}")
+    check_name(name)
     if dims not in DEFAULT_WIDTH:
         raise InputError(f"{dims} spatial dimensions: networks take 2 or 3")
     for what, value in {"width": width, "in_channels": in_channels}.items():

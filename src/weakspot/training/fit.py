@@ -27,6 +27,8 @@ from weakspot.training.state import WEIGHTS, State, write_tensors
 
 _SAVE_EVERY = 30.0  # seconds
 _INFERENCE_BATCH = 50
+_BETWEEN = 250  # steps, at most, between validations: epochs of large cohorts are long
+_STATISTICS = 2000  # training images, at most, that the norms' statistics are taken from
 _NAMED = 8  # images of a batch, at most, that an error names
 
 Indices = NDArray[np.integer[Any]]
@@ -95,8 +97,8 @@ class _Fit:
         optimizer = OPTIMIZERS[self.recipe.optimizer](network.parameters(), self.recipe)
         self.state = State(network, optimizer)
         self.batches = math.ceil(len(train.images) / self.recipe.batch_size)  # an epoch
-        self.epochs = None if self.recipe.steps is None else math.ceil(self.recipe.steps / self.batches)
-        self.steps = None if self.epochs is None else self.epochs * self.batches
+        self.steps = self.recipe.steps
+        self.between = min(self.recipe.validate_every * self.batches, _BETWEEN)
         self.targets = self._targets(train)
 
     def run(self) -> list[dict[str, float]]:
@@ -108,9 +110,11 @@ class _Fit:
         with caught_signals() as stopped:
             while not self._finished():
                 loss = self._step()
-                if state.step == self.batches:
+                if self.taken % self.between == 0 or self.taken == self.steps:
                     state.seconds = time.monotonic() - began
-                    self._end_epoch()
+                    self._validate()
+                if state.step == self.batches:
+                    state.epoch, state.step, state.losses = state.epoch + 1, 0, 0.0
                 self.report(self._progress(loss))
                 if stopped.is_set() or time.monotonic() - saved > _SAVE_EVERY:
                     state.seconds, saved = time.monotonic() - began, time.monotonic()
@@ -125,10 +129,15 @@ class _Fit:
         self.network.eval()
         return state.history
 
+    @property
+    def taken(self) -> int:
+        """The number of steps taken so far."""
+        return self.state.epoch * self.batches + self.state.step
+
     def _finished(self) -> bool:
         state = self.state
-        if self.epochs is not None:
-            return state.epoch >= self.epochs
+        if self.steps is not None:
+            return self.taken >= self.steps
         assert self.recipe.patience is not None
         best = min(state.history, key=lambda row: row["validation_loss"], default={"epoch": 0})
         return state.epoch - best["epoch"] >= self.recipe.patience
@@ -136,7 +145,7 @@ class _Fit:
     def _step(self) -> float:
         """Take one step and return its loss."""
         state, size = self.state, self.recipe.batch_size
-        step = state.epoch * self.batches + state.step
+        step = self.taken
         order = generator(self.settings.seed, "order", state.epoch).permutation(len(self.train.images))
         chosen = order[state.step * size : (state.step + 1) * size]
         for group in state.optimizer.param_groups:
@@ -160,29 +169,27 @@ class _Fit:
         state.step += 1
         return value
 
-    def _end_epoch(self) -> None:
-        """Validate if it is time, keep the best weights, and turn to the next epoch."""
+    def _validate(self) -> None:
+        """Validate, and keep the weights if they are the best so far."""
         state = self.state
-        state.epoch, state.step = state.epoch + 1, 0
-        if state.epoch % self.recipe.validate_every == 0 or state.epoch == self.epochs:
-            loss = self._validation_loss()
-            if not math.isfinite(loss):
-                raise self._failed(f"the validation loss is {loss} after epoch {state.epoch}")
-            if not state.history or loss < min(row["validation_loss"] for row in state.history):
-                network = copy.deepcopy(self.network)
-                normalisation.fold(network)
-                state.best = network.state_dict()
-            state.history.append(
-                {
-                    "epoch": state.epoch,
-                    "step": state.epoch * self.batches,
-                    "learning_rate": state.optimizer.param_groups[0]["lr"],
-                    "train_loss": state.losses / len(self.train.images),
-                    "validation_loss": loss,
-                    "seconds": round(state.seconds, 1),
-                }
-            )
-        state.losses = 0.0
+        loss = self._validation_loss()
+        if not math.isfinite(loss):
+            raise self._failed(f"the validation loss is {loss} after step {self.taken}")
+        if not state.history or loss < min(row["validation_loss"] for row in state.history):
+            network = copy.deepcopy(self.network)
+            normalisation.fold(network)
+            state.best = network.state_dict()
+        state.history.append(
+            {
+                "epoch": state.epoch + 1,
+                "step": self.taken,
+                "learning_rate": state.optimizer.param_groups[0]["lr"],
+                # Of the images of this epoch so far.
+                "train_loss": state.losses / min(state.step * self.recipe.batch_size, len(self.train.images)),
+                "validation_loss": loss,
+                "seconds": round(state.seconds, 1),
+            }
+        )
 
     def _where(self) -> str:
         return f"epoch {self.state.epoch + 1}, step {self.state.step + 1}"
@@ -202,7 +209,7 @@ class _Fit:
         """Return the loss on the validation images, the norms' statistics being those of the training images."""
         if self.recipe.batch_norm:
             # Of the images as they are: moved ones are blurred by the resampling.
-            chunks = _chunks(len(self.train.images))
+            chunks = _chunks(len(self.train.images), _STATISTICS)
             with self._autocast():
                 normalisation.recalibrate(self.network, lambda: (self._images(self.train, chunk) for chunk in chunks))
         self.network.eval()
@@ -216,7 +223,7 @@ class _Fit:
     def _progress(self, loss: float) -> Progress:
         state = self.state
         losses = [row["validation_loss"] for row in state.history] or [math.nan]
-        return Progress(state.epoch * self.batches + state.step, self.steps, loss, losses[-1], min(losses))
+        return Progress(self.taken, self.steps, loss, losses[-1], min(losses))
 
     def _augmented(self, chosen: Indices, step: int) -> Tensor:
         images = self._images(self.train, chosen)
@@ -249,6 +256,7 @@ class _Fit:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16")
 
 
-def _chunks(n: int) -> list[Indices]:
-    """Split n indices into even chunks that fit into memory."""
-    return np.array_split(np.arange(n), math.ceil(n / _INFERENCE_BATCH))
+def _chunks(n: int, most: int | None = None) -> list[Indices]:
+    """Split n indices, or ``most`` of them from all over (tables are sorted), into even chunks that fit into memory."""
+    chosen = np.arange(n) if most is None or n <= most else np.arange(most) * n // most
+    return np.array_split(chosen, math.ceil(len(chosen) / _INFERENCE_BATCH))

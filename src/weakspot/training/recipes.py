@@ -30,7 +30,7 @@ class Recipe:
     batch_size : images a step
     steps : the length of the training; or
     patience : stop this many epochs after the best validation loss
-    validate_every : epochs between validations
+    validate_every : epochs between validations, or 250 steps where that is less
     """
 
     optimizer: str

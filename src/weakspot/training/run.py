@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -101,11 +102,7 @@ def train(
         If ``out`` is there already; if something was cut off and ``resume`` is not set, or it was begun with other
         settings or data; if another process trains into it; and as `fit` does.
     """
-    partial = out.with_name(out.name + ".partial")
-    if out.exists():
-        raise InputError(f"{out} exists already: name another folder, or remove it first")
-    if partial.exists() and not resume:
-        raise InputError(f"a training into {out} was cut off: go on with --resume, or remove {partial}")
+    partial = check_free(out, resume)
     choose_objective(settings.objective)
     network = architecture.build()
     shape = training.images.batch(np.arange(1)).shape[2:]
@@ -138,6 +135,20 @@ def train(
     return Run(network, architecture, settings.objective, tuple(shape), described)
 
 
+def check_free(out: Path, resume: bool = False) -> Path:
+    """Refuse a run folder that is there already, or half done unless that is to be resumed.
+
+    Returns where the state is kept until the training is complete.
+    """
+    out = Path(os.path.abspath(out))  # "." has no name
+    partial = out.with_name(out.name + ".partial")
+    if out.exists():
+        raise InputError(f"{out} exists already: name another folder, or remove it first")
+    if partial.exists() and not resume:
+        raise InputError(f"a training into {out} was cut off: go on with --resume, or remove {partial}")
+    return partial
+
+
 def load(folder: Path) -> Run:
     """Read a run folder.
 
@@ -164,7 +175,9 @@ def load(folder: Path) -> Run:
         objective, shape = described["fit"]["objective"], tuple(described["data"]["shape"])
     except PermissionError as error:
         raise InputError(f"{error.filename or folder} may not be read by this user: ask its owner for leave") from error
-    except (OSError, KeyError, TypeError, json.JSONDecodeError, SafetensorError, RuntimeError) as error:
+    except InputError:
+        raise
+    except (OSError, KeyError, TypeError, ValueError, SafetensorError, RuntimeError) as error:
         raise InputError(f"{folder} is a damaged run folder ({error!r}): train again, or copy it again") from error
     return Run(network.eval(), architecture, objective, shape, described)
 
@@ -173,10 +186,14 @@ def _begin(partial: Path, described: dict[str, Any]) -> None:
     """Write the settings of a new training, or hold those of the one that is resumed against them."""
     path = partial / _SETTINGS
     if path.exists():
-        begun = json.loads(path.read_text(encoding="utf-8"))
-        begun.pop("result", None)  # of one that was cut off after its last step, before it was moved into place
-        if begun.get("begun_by", begun["weakspot"]) != described["weakspot"]:
-            described["begun_by"] = begun.get("begun_by", begun["weakspot"])  # a new version does not cost the work
+        try:
+            begun = json.loads(path.read_text(encoding="utf-8"))
+            begun.pop("result", None)  # of one that was cut off after its last step, before it was moved into place
+            begun_by = begun.get("begun_by", begun["weakspot"])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{path} is damaged ({error!r}): remove {partial}, and train anew") from error
+        if begun_by != described["weakspot"]:
+            described["begun_by"] = begun_by  # a new version does not cost the work
         # The format of what is kept, not the version, decides whether it can be gone on with.
         one, other = ({**each, "weakspot": None, "begun_by": None} for each in (begun, described))
         if changed := sorted(_differences(one, json.loads(json.dumps(other)))):
