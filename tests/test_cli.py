@@ -134,7 +134,8 @@ def test_bare_images_and_one_that_is_broken(cohort: Path, trained: Path, tmp_pat
     assert pd.read_csv(tmp_path / "out" / "counts.csv", dtype=str)["id"].tolist() == ["000", "001"]
     assert "exists already" in fails("predict", trained, cohort / "000.png", "--out", tmp_path / "out")
     described = json.loads((tmp_path / "out" / "predict.json").read_text())
-    assert (described["method"], described["score"], described["maximum_filter_vox"]) == ("cam", "height", 6)
+    assert (described["method"], described["score"]) == ("cam", "height")
+    assert described["maximum_filter"] == {"size": 6, "unit": "vox"}
     assert described["images"] == 2
     assert len(described["left_out"]) == 2
 
@@ -178,6 +179,8 @@ def test_stopped_by_a_signal_it_resumes_to_the_same_bytes(cohort: Path, tmp_path
     run(*arguments, "--out", tmp_path / "cut", "--resume")
     weights = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("whole", "cut")]
     assert weights[0] == weights[1]
+    assert "nothing to go on with" in run(*arguments, "--out", tmp_path / "cut", "--resume").stdout
+    assert "exists already" in fails(*arguments, "--out", tmp_path / "cut", "--resume", "--width", 3)
 
 
 def table(folder: Path, text: str) -> Path:
@@ -215,10 +218,18 @@ def test_bad_arguments(cohort: Path, trained: Path, found: Path, tmp_path: Path)
     assert "no recipe" in fails("train", cohort / "cohort.csv", "--out", tmp_path / "run", "--recipe", "slow")
     assert "no objective" in fails("train", cohort / "cohort.csv", "--out", tmp_path / "run", "--objective", "guess")
     assert "exists already" in fails("train", cohort / "cohort.csv", "--out", trained)
+    assert "exists already" in fails("train", cohort / "cohort.csv", "--out", trained, "--resume", "--seed", 7)
     assert "no run folder" in fails("predict", cohort, cohort / "000.png", "--out", tmp_path / "out")
     assert "no attention method" in fails(
         "predict", trained, cohort / "000.png", "--out", tmp_path / "out", "--method", "sight"
     )
+    for options, message in (
+        (["--method", "gated"], "take cam"),
+        (["--size", 6, "--size-mm", 3], "give one of them"),
+        (["--size-mm", "nan"], "expected a size above 0"),
+        (["--size-mm", 3], "spacing_y"),
+    ):
+        assert message in fails("predict", trained, cohort / "000.png", "--out", tmp_path / "out", *options)
     assert "device" in fails("train", cohort / "cohort.csv", "--out", tmp_path / "run", "--device", "abacus")
     evaluate = ["evaluate", found / "detections.csv", cohort / "truth.csv", "--cohort", cohort / "cohort.csv"]
     assert "--radius-vox" in fails(*evaluate)

@@ -1,5 +1,6 @@
 """From a trained network and images to counts, maps and points: one image after the other."""
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -7,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
-from weakspot.attention import attend_and_count
+from weakspot.attention import METHODS, attend_and_count
 from weakspot.attention.memory import choose_tile
 from weakspot.attention.methods import VOXELS
 from weakspot.detection.peaks import Candidates, candidates
@@ -62,6 +63,7 @@ def predict(
     batch_size: int = 16,
     tile: int | Sequence[int] | str | None = None,
     memory_gb: float | None = None,
+    spacing_mm: Iterable[ArrayLike] | None = None,
     **detection: Any,
 ) -> Iterator[Prediction]:
     """Predict images of any sizes; small neighbours of one size share a batch.
@@ -82,16 +84,19 @@ def predict(
     tile : of large images, see `weakspot.attention.attend_and_count`: sizes in voxels, None for the whole, or "auto"
         "auto" takes an image whole if the memory allows, else in the tiles that take least time.
     memory_gb : that one image may take under "auto", in 1e9 bytes; three quarters of what is available unless given
+    spacing_mm : of each image in turn, (dims,): the maximum filter's size is then in mm
+        Each is taken when its image is yielded, so it may become known as the image is read.
     **detection : as for `weakspot.detection.peaks.candidates`
 
     Raises
     ------
     InputError
-        As `weakspot.attention.attend_and_count`, and where memory does not suffice.
+        As `choose_method`, `weakspot.attention.attend_and_count`, and where memory does not suffice.
     """
     network = run.network.to(device).eval()
-    method = method or DEFAULT_METHOD[run.architecture.name]
+    method = choose_method(run, method)
     score = detection.get("score", "height")
+    spacings = itertools.repeat(None) if spacing_mm is None else iter(spacing_mm)
     for shape, group in _grouped(images, batch_size):
         padded = tuple(max(sizes) for sizes in zip(shape, run.shape, strict=True))
         sizes = _tile_of(tile, method, network, padded, memory_gb, score, torch.device(device))
@@ -107,10 +112,28 @@ def predict(
         counts = _count_of(run, network, padded)(outputs).tolist()
         for count, attention in zip(counts, maps.numpy(), strict=True):
             cropped = attention[window]
-            found = candidates(cropped, **detection)
+            found = candidates(cropped, spacing_mm=next(spacings), **detection)
             if found.masses is not None and _is_tied_to_size(run, network):
                 found = replace(found, masses=found.masses * (cropped.size / math.prod(run.shape)))
             yield Prediction(count, cropped, found, sizes)
+
+
+def choose_method(run: Run, method: str | None = None) -> str:
+    """Return the method of that name if it is one for the run's network, its own if none is given.
+
+    Raises
+    ------
+    InputError
+        For an unknown method, and "gated" of a network that has no gates, whose map is "cam".
+    """
+    name = run.architecture.name
+    if method is None:
+        return DEFAULT_METHOD[name]
+    if method not in METHODS:
+        raise InputError(f"no attention method {method!r}: choose one of {', '.join(METHODS)}")
+    if method == "gated" != DEFAULT_METHOD[name]:
+        raise InputError(f"method 'gated' is of gated_attention, and the run's network is {name}: take cam")
+    return method
 
 
 def _tile_of(

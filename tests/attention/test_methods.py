@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -39,6 +40,15 @@ def test_a_batch_is_its_images_one_by_one(method, name, size):
         torch.testing.assert_close(attend(method, network, images, batch_size=at_once), together)
     one_by_one = torch.cat([attend(method, network, image[None]) for image in images])
     torch.testing.assert_close(one_by_one, together)
+
+
+def test_what_is_no_image_is_refused():
+    network = randomised("gp_unet", 2)
+    with pytest.raises(InputError, match=r"images are a ndarray: expected a tensor"):
+        attend("cam", network, np.zeros((1, 1, 6, 8), np.float32))
+    for shape in ((1, 1, 0, 8), (1, 0, 6, 8), (1, 6, 8)):
+        with pytest.raises(InputError, match="expected"):
+            attend("cam", network, torch.zeros(shape))
 
 
 def test_large_sets_are_taken_in_batches_of_bounded_size(monkeypatch):

@@ -12,7 +12,9 @@ from weakspot.data.cohort import CohortWarning, cohort_of_images
 from weakspot.data.images import load_images, read_image
 from weakspot.data.points import read_points
 from weakspot.data.scans import read_scan, write_scan
-from weakspot.geometry import to_voxel, to_world
+from weakspot.geometry import spacing_of, to_voxel, to_world
+from weakspot.predict import predict
+from weakspot.training.run import load
 
 QUICK = ["--steps", "4", "--batch-size", "4", "--width", "2", "--threads", "1"]
 AFFINE = AFFINES["oblique"]
@@ -55,6 +57,29 @@ def test_from_scans_to_world_coordinates(cohort: Path, trained: Path):
         assert np.allclose(attention.affine, AFFINE, atol=1e-4)
         at = attention.values[tuple(rows[["i", "j", "k"]].to_numpy(int).T)]
         assert np.array_equal(at, rows["score"].to_numpy(np.float32))
+
+
+@pytest.mark.filterwarnings("ignore::weakspot.data.scans.ScanWarning")
+def test_the_maximum_filter_in_mm_is_rounded_to_voxels_by_each_scans_spacing(
+    cohort: Path, trained: Path, tmp_path: Path
+):
+    arguments = ["predict", trained, cohort / "cohort.csv", "--split", "test", "--threads", 1]
+    cubic = tmp_path / "cubic.nii.gz"
+    write_scan(cubic, read_scan(cohort / "009.nii.gz").values, np.diag([1.0, 1.0, 1.0, 1.0]))
+    tables = []
+    for options in (["--size", 3], ["--size-mm", 3], ["--size", 12]):
+        run("predict", trained, cubic, "--threads", 1, "--out", out := tmp_path / "_".join(map(str, options)), *options)
+        tables.append((out / "detections.csv").read_text())
+    assert tables[0] == tables[1] != tables[2]
+    run(*arguments, "--out", tmp_path / "mm", "--size-mm", 3)
+    trained_run, size = load(trained), np.maximum(np.floor(3 / spacing_of(AFFINE) + 0.5), 1)
+    assert len(set(size)) > 1
+    for name, found in read_points(tmp_path / "mm" / "detections.csv").items():
+        [prediction] = predict(trained_run, [read_image(cohort / f"{name}.nii.gz")], size=size)
+        assert np.array_equal(found.coordinates, prediction.candidates.points)
+    write_scan(tmp_path / "nowhere.nii.gz", read_scan(cohort / "002.nii.gz").values, None)
+    said = fails("predict", trained, tmp_path / "nowhere.nii.gz", "--size-mm", 3, "--out", tmp_path / "out")
+    assert "no known size in mm" in said
 
 
 @pytest.mark.filterwarnings("default")

@@ -1,6 +1,7 @@
 """Run folders: complete or absent, refused where they would be overwritten, and readable again."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,6 +99,21 @@ def test_what_was_cut_off_goes_on_with_another_version_which_is_named(
     assert (resumed.settings["begun_by"], resumed.settings["weakspot"]) == ("0.0.9", weakspot.__version__)
     assert (tmp_path / "run" / "weights.safetensors").read_bytes() == (folder / "weights.safetensors").read_bytes()
     assert "begun_by" not in load(folder).settings
+
+
+def test_going_on_in_another_environment_is_warned_of_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def fail(progress):
+        raise KeyboardInterrupt
+
+    out = tmp_path / "run"
+    with monkeypatch.context() as patched:
+        patched.setattr("torch.__version__", "1.0")
+        with pytest.raises(KeyboardInterrupt):
+            run(out, report=fail)
+    with pytest.warns(RuntimeWarning, match=re.escape(f"same bytes: torch 1.0 then, {torch.__version__} now")):
+        run(out, resume=True)
+    kept = json.loads((out / "environment.json").read_text())
+    assert (kept["torch"], kept["went_on_with"]) == ("1.0", {"torch": torch.__version__})
 
 
 def test_what_was_cut_off_before_it_was_moved_into_place_is_resumed(

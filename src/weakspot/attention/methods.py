@@ -139,7 +139,9 @@ def _checked(method: str, images: Tensor, batch_size: int | None) -> Callable[..
     """Return the method of that name, and refuse what no method takes."""
     if method not in METHODS:
         raise InputError(f"no attention method {method!r}: choose one of {', '.join(METHODS)}")
-    if images.ndim not in (4, 5):
+    if not isinstance(images, Tensor):
+        raise InputError(f"images are a {type(images).__name__}: expected a tensor, such as torch.from_numpy makes")
+    if images.ndim not in (4, 5) or not images.shape[1:].numel():
         raise InputError(f"images of shape {tuple(images.shape)}: expected (batch, channels, *spatial), 2D or 3D")
     if batch_size is not None and batch_size < 1:
         raise InputError(f"batch_size {batch_size}: expected at least 1")

@@ -1,9 +1,10 @@
 """``weakspot predict``."""
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -19,7 +20,11 @@ def predict(
     score: Annotated[
         str, typer.Option(help="height of the peak, or mass: the share of the count it carries.")
     ] = "height",
-    size: Annotated[int, typer.Option(min=1, help="Size of the maximum filter in voxels.")] = 6,
+    size: Annotated[int | None, typer.Option(min=1, help="Voxels of the maximum filter; 6 unless given.")] = None,
+    size_mm: Annotated[
+        float | None,
+        typer.Option(help="The same in mm, by each scan's spacing (of 2D images, the table's spacing_y, spacing_x)."),
+    ] = None,
     split: Annotated[str | None, typer.Option(help="Only the rows of this split: train, val, test.")] = None,
     maps: Annotated[
         bool, typer.Option("--maps", help="Write the attention maps too: .nii.gz of scans, .npy of 2D images.")
@@ -47,21 +52,28 @@ def predict(
     import weakspot
     from weakspot.cli.console import counting_bar, new_folder, say, write_json
     from weakspot.data.cohort import cohort_of_images, read_cohort
+    from weakspot.data.geometry import geometry_of
     from weakspot.data.images import read_placed, scaled
     from weakspot.data.points import Points, write_points
     from weakspot.data.problems import refuse
     from weakspot.data.scans import write_scan
     from weakspot.data.tables import write_table
+    from weakspot.detection.peaks import SIZE_VOX
     from weakspot.devices import choose_device, use_cpu
     from weakspot.errors import InputError
-    from weakspot.geometry import FloatArray, to_world
-    from weakspot.predict import DEFAULT_METHOD
+    from weakspot.geometry import FloatArray, spacing_of, to_world
+    from weakspot.predict import choose_method
     from weakspot.predict import predict as predict_images
     from weakspot.training.run import load
 
     sizes = _sizes(tile)
+    if size is not None and size_mm is not None:
+        raise InputError("--size is in voxels, --size-mm in mm: give one of them")
+    if size_mm is not None and not 0 < size_mm < np.inf:
+        raise InputError(f"--size-mm {size_mm}: expected a size above 0")
     use_cpu(threads, keep_memory=False)
     chosen, trained = choose_device(device), load(run)
+    used, dims = choose_method(trained, method), trained.architecture.dims
     is_table = len(images) == 1 and images[0].suffix.lower() in (".csv", ".tsv")
     cohort = read_cohort(images[0], counts=False, files=False) if is_table else cohort_of_images(images)
     if split is not None:
@@ -71,6 +83,8 @@ def predict(
             "ids that cannot name a map's file, for a slash or backslash in them; rename them, or leave --maps out",
             [f"id {name}" for name in cohort.ids if {"/", "\\"} & set(name)],
         )
+    # Scans say their spacing themselves.
+    stated = geometry_of(cohort, dims, spacing=True).spacing_mm if size_mm is not None and dims == 2 else None
     problems: list[str] = []
     done: list[tuple[str, FloatArray | None]] = []
 
@@ -79,19 +93,33 @@ def predict(
             try:
                 image = read_placed(path, volume, nonfinite)
                 trained.check(image.stored)
+                if size_mm is not None and image.affine is None and stated is None:
+                    raise InputError("its voxels have no known size in mm: give --size in voxels")
             except InputError as error:
                 problems.append(f"id {identifier}: {error}")
             else:
                 done.append((identifier, image.affine))
                 yield scaled(image.stored)
 
-    dims = trained.architecture.dims
+    def spacings() -> Iterator[FloatArray]:
+        for index in itertools.count():
+            identifier, affine = done[index]
+            yield cast(FloatArray, stated)[cohort.ids.index(identifier)] if affine is None else spacing_of(affine)
+
     points: dict[str, Points] = {}
     counts: list[tuple[str, str]] = []
     tiled: Counter[tuple[int, ...]] = Counter()
     with new_folder(out) as draft, counting_bar("images", len(cohort)) as advance:
         predictions = predict_images(
-            trained, readable(), method, chosen, tile=sizes, memory_gb=memory_gb, size=size, score=score
+            trained,
+            readable(),
+            used,
+            chosen,
+            tile=sizes,
+            memory_gb=memory_gb,
+            spacing_mm=None if size_mm is None else spacings(),
+            size=size_mm or size or SIZE_VOX,
+            score=score,
         )
         for index, prediction in enumerate(predictions):
             identifier, affine = done[index]
@@ -118,9 +146,11 @@ def predict(
                     "run": str(run),
                     "network": trained.architecture.name,
                     "objective": trained.objective,
-                    "method": method or DEFAULT_METHOD[trained.architecture.name],
+                    "method": used,
                     "score": score,
-                    "maximum_filter_vox": size,
+                    "maximum_filter": {"size": size_mm, "unit": "mm"}
+                    if size_mm
+                    else {"size": size or SIZE_VOX, "unit": "vox"},
                     "coordinates": "voxel indices of the image as stored, from 0; of scans, world mm (RAS+) too",
                     "count_refers_to_shape": trained.shape,
                     "images": len(done),

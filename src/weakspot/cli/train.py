@@ -39,14 +39,13 @@ def train(
     from weakspot.training.interrupt import Interrupted
     from weakspot.training.objectives import choose_objective
     from weakspot.training.recipes import choose_recipe
-    from weakspot.training.run import NetworkSettings, check_free
+    from weakspot.training.run import NetworkSettings, check_free, is_complete
     from weakspot.training.run import train as train_run
     from weakspot.training.settings import Examples, FitSettings
 
     use_cpu(threads)
     chosen = choose_device(device)
     # What can be refused at once is, before any image is read.
-    check_free(out, resume)
     check_name(network)
     choose_objective(objective)
     settings = FitSettings(
@@ -55,6 +54,10 @@ def train(
         seed=seed,
         precision=choose_precision(precision, chosen),
     )
+    if resume and is_complete(out, network, width, settings):
+        say(f"{out} is complete: nothing to go on with")
+        return
+    check_free(out, resume)
     parts = split_cohort(read_cohort(cohort), seed, validation)[:2]
     stores = load_together(parts, volume, nonfinite)
     training, held_out = (Examples(store, part.counts, part.ids) for store, part in zip(stores, parts, strict=True))

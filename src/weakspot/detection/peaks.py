@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from weakspot.detection.basins import basin_sums
@@ -61,7 +61,7 @@ class Candidates:
 def candidates(
     attention: NDArray[Any],
     size: float | Sequence[float] = SIZE_VOX,
-    spacing_mm: Sequence[float] | None = None,
+    spacing_mm: ArrayLike | None = None,
     score: str = "height",
 ) -> Candidates:
     """Find the local maxima of a map that no higher voxel is near.
@@ -131,7 +131,7 @@ def _check_score(score: str) -> None:
         raise InputError(f"score {score!r}: choose one of {', '.join(SCORES)}")
 
 
-def _window(size: float | Sequence[float], spacing_mm: Sequence[float] | None, dims: int) -> tuple[int, ...]:
+def _window(size: float | Sequence[float], spacing_mm: ArrayLike | None, dims: int) -> tuple[int, ...]:
     """Return the filter's size in voxels along each axis."""
     given = f"a maximum filter of size {size}" + ("" if spacing_mm is None else f" mm at a spacing of {spacing_mm} mm")
     if np.size(size) not in (1, dims) or (spacing_mm is not None and np.size(spacing_mm) != dims):

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import platform
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ from weakspot.training.state import WEIGHTS, write_tensors
 
 FORMAT = 1
 _SETTINGS, _LOG, _ENVIRONMENT = "settings.json", "log.csv", "environment.json"
+_BITS = ("torch", "processor", "threads", "device")  # of the environment: what the bytes of a result hang on
 
 
 @dataclass(frozen=True)
@@ -121,11 +123,11 @@ def train(
     partial.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(partial / "lock", timeout=0):
-            _begin(partial, described)
+            _begin(partial, described, torch.device(device))
             history = fit(network, training, validation, settings, partial, device, report)
             best = min(history, key=lambda row: row["validation_loss"])
             described["result"] = {"epoch": best["epoch"], "validation_loss": best["validation_loss"]}
-            _finish(partial, network.to("cpu"), described, history, torch.device(device))
+            _finish(partial, network.to("cpu"), described, history)
     except Timeout:
         raise InputError(f"another process is training into {out}: wait for it, or name another folder") from None
     partial.rename(out)
@@ -147,6 +149,15 @@ def check_free(out: Path, resume: bool = False) -> Path:
     if partial.exists() and not resume:
         raise InputError(f"a training into {out} was cut off: go on with --resume, or remove {partial}")
     return partial
+
+
+def is_complete(out: Path, network: str, width: int | None, settings: FitSettings) -> bool:
+    """Return whether ``out`` is the run folder of a complete training of that network with these settings."""
+    if not (out / _SETTINGS).exists():
+        return False
+    run = load(out)
+    given = (network, width, to_dict(settings))
+    return (run.architecture.name, run.architecture.width, run.settings["fit"]) == given
 
 
 def load(folder: Path) -> Run:
@@ -182,8 +193,8 @@ def load(folder: Path) -> Run:
     return Run(network.eval(), architecture, objective, shape, described)
 
 
-def _begin(partial: Path, described: dict[str, Any]) -> None:
-    """Write the settings of a new training, or hold those of the one that is resumed against them."""
+def _begin(partial: Path, described: dict[str, Any], device: torch.device) -> None:
+    """Write settings and environment of a new training, or hold those of the one that is resumed against them."""
     path = partial / _SETTINGS
     if path.exists():
         try:
@@ -201,7 +212,9 @@ def _begin(partial: Path, described: dict[str, Any]) -> None:
                 f"{partial} was begun with another {', '.join(changed)}: "
                 "resume with the same, or train into another folder"
             )
+        _note_environment(partial / _ENVIRONMENT, _environment(device))
         return
+    write_text(partial / _ENVIRONMENT, json.dumps(_environment(device), indent=2) + "\n")
     write_text(path, json.dumps(described, indent=2) + "\n")
 
 
@@ -221,7 +234,6 @@ def _finish(
     network: nn.Module,
     described: dict[str, Any],
     history: list[dict[str, float]],
-    device: torch.device,
 ) -> None:
     """Write what a complete run folder holds."""
     write_tensors(partial / WEIGHTS, network.state_dict())
@@ -230,7 +242,12 @@ def _finish(
     writer.writeheader()
     writer.writerows(history)
     write_text(partial / _LOG, table.getvalue())
-    environment = {
+    write_text(partial / _SETTINGS, json.dumps(described, indent=2) + "\n")
+
+
+def _environment(device: torch.device) -> dict[str, Any]:
+    """Return what a result was made with, beside its settings."""
+    return {
         "weakspot": weakspot.__version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -240,8 +257,21 @@ def _finish(
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
     }
-    write_text(partial / _ENVIRONMENT, json.dumps(environment, indent=2) + "\n")
-    write_text(partial / _SETTINGS, json.dumps(described, indent=2) + "\n")
+
+
+def _note_environment(path: Path, now: dict[str, Any]) -> None:
+    """Warn of a training that goes on in another environment, and keep both: the result is another to the last bits."""
+    try:
+        then = json.loads(path.read_text(encoding="utf-8"))
+        changed = {key: now[key] for key in _BITS if then[key] != now[key]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # of a version that wrote it at the end, or damaged: that says nothing about the state
+    if changed:
+        said = ", ".join(f"{key} {then[key]} then, {value} now" for key, value in changed.items())
+        warnings.warn(
+            f"going on in another environment, so not to the same bytes: {said}", RuntimeWarning, stacklevel=3
+        )
+        write_text(path, json.dumps({**then, "went_on_with": changed}, indent=2) + "\n")
 
 
 def fingerprint(*sets: Examples) -> str:
