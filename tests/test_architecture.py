@@ -13,13 +13,14 @@ PACKAGE = Path(__file__).parents[1] / "src" / "weakspot"
 LAYERS = [
     {"errors"},
     {"files", "geometry", "seeding", "slices", "types"},
-    {"settings", "devices"},
+    {"settings", "devices", "processes"},
     {"data", "networks"},
     {"training"},
     {"attention", "detection", "evaluation"},
     {"predict", "scenes", "report"},
     {"studies"},
     {"cli"},
+    {"__main__"},
 ]
 HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer}
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -1,5 +1,6 @@
 """What commands share: printing, progress bars, and ending with a clear line."""
 
+import functools
 import json
 import os
 import shutil
@@ -9,12 +10,27 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from weakspot.errors import InputError
 
 if TYPE_CHECKING:
     from weakspot.training.settings import Progress
+
+P = ParamSpec("P")
+
+
+def among_processes(command: Callable[P, None]) -> Callable[P, None]:
+    """Have a command join the processes that torchrun started with its own, if it did."""
+
+    @functools.wraps(command)
+    def joined(*args: P.args, **kwargs: P.kwargs) -> None:
+        from weakspot import processes
+
+        with processes.joined():
+            command(*args, **kwargs)
+
+    return joined
 
 
 def say(line: str) -> None:

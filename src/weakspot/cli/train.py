@@ -5,7 +5,10 @@ from typing import Annotated
 
 import typer
 
+from weakspot.cli.console import among_processes
 
+
+@among_processes
 def train(
     cohort: Annotated[Path, typer.Argument(help="Table (CSV or TSV) with the columns id, image, count.")],
     out: Annotated[Path, typer.Option(help="Run folder to write.")],
@@ -22,6 +25,20 @@ def train(
     validation: Annotated[
         float, typer.Option(help="Share of the training subjects to validate on, where no split column says.")
     ] = 0.2,
+    at_once: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Images in one forward pass, for volumes that need much memory; gradients are added up.",
+        ),
+    ] = None,
+    init_from: Annotated[
+        Path | None, typer.Option(help="Run folder to fine-tune, such as of another brain region.")
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Folder for decoded scans, read from there instead of being held in memory, and used again."),
+    ] = None,
     volume: Annotated[int | None, typer.Option(min=0, help="Which volume of 4D scans, from 0.")] = None,
     nonfinite: Annotated[str, typer.Option(help="NaN and infinite voxels of scans: reject, or zero.")] = "reject",
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same machine, same network.")] = 0,
@@ -30,20 +47,25 @@ def train(
     precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16 (mixed).")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was cut off.")] = False,
 ) -> None:
-    """Train a network on the counts of a cohort's images."""
+    """Train a network on the counts of a cohort's images.
+
+    On several GPUs or processes: torchrun --nproc-per-node N -m weakspot train ...
+    """
+    from weakspot import processes
     from weakspot.cli.console import say, training_bar
     from weakspot.data.cohort import read_cohort, split_cohort
     from weakspot.data.images import load_together
-    from weakspot.devices import choose_device, choose_precision, use_cpu
+    from weakspot.devices import choose_device, choose_precision, cores, use_cpu
     from weakspot.networks.build import check_name
     from weakspot.training.interrupt import Interrupted
+    from weakspot.training.memory import check_memory
     from weakspot.training.objectives import choose_objective
     from weakspot.training.recipes import choose_recipe
-    from weakspot.training.run import NetworkSettings, check_free, is_complete
+    from weakspot.training.run import NetworkSettings, check_free, is_complete, load
     from weakspot.training.run import train as train_run
     from weakspot.training.settings import Examples, FitSettings
 
-    use_cpu(threads)
+    use_cpu(threads or max(1, cores() // processes.on_this_machine()))
     chosen = choose_device(device)
     # What can be refused at once is, before any image is read.
     check_name(network)
@@ -53,19 +75,25 @@ def train(
         objective=objective,
         seed=seed,
         precision=choose_precision(precision, chosen),
+        at_once=at_once,
     )
+    begin_with = None if init_from is None else load(init_from)
     if resume and is_complete(out, network, width, settings):
         say(f"{out} is complete: nothing to go on with")
         return
     check_free(out, resume)
     parts = split_cohort(read_cohort(cohort), seed, validation)[:2]
-    stores = load_together(parts, volume, nonfinite)
+    stores = load_together(parts, volume, nonfinite, cache)
     training, held_out = (Examples(store, part.counts, part.ids) for store, part in zip(stores, parts, strict=True))
     architecture = NetworkSettings(network, len(stores[0].shape), width, stores[0].channels)
-    say(f"{len(training.ids)} images to train on, {len(held_out.ids)} to validate, on {chosen}")
+    check_memory(architecture, settings, stores[0].shape, chosen)
+    if processes.rank() == 0:
+        several = f", in {processes.size()} processes" if processes.size() > 1 else ""
+        say(f"{len(training.ids)} images to train on, {len(held_out.ids)} to validate, on {chosen}{several}")
     try:
         with training_bar() as report:
-            run = train_run(out, architecture, training, held_out, settings, chosen, resume, report)
+            run = train_run(out, architecture, training, held_out, settings, chosen, resume, report, begin_with)
     except Interrupted as interrupted:
         raise Interrupted(f"{interrupted}; go on with --resume") from interrupted
-    say(f"best validation loss {run.settings['result']['validation_loss']:.4g}; written to {out}")
+    if processes.rank() == 0:
+        say(f"best validation loss {run.settings['result']['validation_loss']:.4g}; written to {out}")

@@ -65,6 +65,10 @@ class Transforms:
         """Return the number of images."""
         return len(self.flip)
 
+    def __getitem__(self, chosen: NDArray[np.intp]) -> "Transforms":
+        """Return the transforms of some of the images."""
+        return Transforms(self.translation_vox[chosen], self.rotation_rad[chosen], self.flip[chosen])
+
 
 def sample(rng: np.random.Generator, n: int, dims: int, settings: AugmentSettings = PAPER) -> Transforms:
     """Draw the transforms of ``n`` images: translations and angles uniform, flips with probability 1/2.

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from weakspot.data.cohort import Cohort, CohortWarning
 from weakspot.data.formats import READERS, Stored
-from weakspot.data.problems import reading, refuse
+from weakspot.data.problems import file_problem, reading, refuse
 from weakspot.data.scans import ENDINGS, is_scan, mixed_grids, read_scan, unit_range
+from weakspot.data.volume_cache import cached
 from weakspot.errors import InputError
 from weakspot.geometry import FloatArray
 
 _INTEGERS = (np.uint8, np.uint16, np.int8, np.int16)
-_SCALES = 10.0  # between the brightest of a cohort's images: more is another scale, such as 0-255 beside 0-1
+_SCALES = 50.0  # between the brightest of a cohort's images: more is another scale, such as 0-255 beside 0-1
 
 
 class Image(NamedTuple):
@@ -135,7 +136,9 @@ class ImageStore:
         return batch
 
 
-def load_images(cohort: Cohort, volume: int | None = None, nonfinite: str = "reject") -> ImageStore:
+def load_images(
+    cohort: Cohort, volume: int | None = None, nonfinite: str = "reject", cache: Path | None = None
+) -> ImageStore:
     """Read all images of a cohort.
 
     Parameters
@@ -144,6 +147,8 @@ def load_images(cohort: Cohort, volume: int | None = None, nonfinite: str = "rej
         What ``read_cohort`` returned.
     volume, nonfinite
         Of scans, as for `weakspot.data.scans.read_scan`.
+    cache
+        A folder for decoded scans: they are mapped into memory from there, and not decoded again.
 
     Raises
     ------
@@ -160,7 +165,7 @@ def load_images(cohort: Cohort, volume: int | None = None, nonfinite: str = "rej
     problems: list[str] = []
     for identifier, path in zip(cohort.ids, cohort.paths, strict=True):
         try:
-            images[identifier] = read_placed(path, volume, nonfinite)
+            images[identifier] = _read_cached(path, volume, nonfinite, cache)
         except InputError as error:
             problems.append(f"id {identifier}: {error}")
     kinds = {
@@ -191,12 +196,21 @@ def load_images(cohort: Cohort, volume: int | None = None, nonfinite: str = "rej
     return ImageStore(stored)
 
 
-def load_together(cohorts: Sequence[Cohort], volume: int | None = None, nonfinite: str = "reject") -> list[ImageStore]:
+def _read_cached(path: Path, volume: int | None, nonfinite: str, folder: Path | None) -> Image:
+    if folder is None or not is_scan(path) or file_problem(path):
+        return read_placed(path, volume, nonfinite)
+    return Image(*cached(folder, path, (volume, nonfinite), lambda: read_placed(path, volume, nonfinite)))
+
+
+def load_together(
+    cohorts: Sequence[Cohort], volume: int | None = None, nonfinite: str = "reject", cache: Path | None = None
+) -> list[ImageStore]:
     """Read the images of the parts of one cohort, checked as one, into stores that give batches of one shape.
 
     Parameters and errors are those of `load_images`.
     """
-    whole = load_images(Cohort(pd.concat([part.table for part in cohorts]), cohorts[0].folder), volume, nonfinite)
+    together = Cohort(pd.concat([part.table for part in cohorts]), cohorts[0].folder)
+    whole = load_images(together, volume, nonfinite, cache)
     ends = np.cumsum([0, *map(len, cohorts)])
     return [ImageStore(whole.images[begin:end], whole.shape) for begin, end in itertools.pairwise(ends)]
 

@@ -4,7 +4,7 @@ import copy
 import math
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from weakspot import processes
 from weakspot.data import augment
 from weakspot.errors import InputError
 from weakspot.networks import normalisation
 from weakspot.seeding import generator
-from weakspot.training.initial import initialise
+from weakspot.training.initial import initialise, let_go_of_bias
 from weakspot.training.interrupt import Interrupted, caught_signals
 from weakspot.training.objectives import OBJECTIVES
 from weakspot.training.optimizers import OPTIMIZERS, learning_rate
@@ -26,9 +27,10 @@ from weakspot.training.settings import Examples, FitSettings, Progress
 from weakspot.training.state import WEIGHTS, State, write_tensors
 
 _SAVE_EVERY = 30.0  # seconds
-_INFERENCE_BATCH = 50
+_INFERENCE_BATCH, _INFERENCE_VOXELS = 50, 1_500_000  # images and voxels at once, at most
 _BETWEEN = 250  # steps, at most, between validations: epochs of large cohorts are long
-_STATISTICS = 2000  # training images, at most, that the norms' statistics are taken from
+# Training images, at most, that the norms' statistics are taken from: fewer of large volumes, but enough for a mean.
+_STATISTICS, _STATISTICS_LEAST, _STATISTICS_VOXELS = 2000, 200, 100_000_000
 _NAMED = 8  # images of a batch, at most, that an error names
 
 Indices = NDArray[np.integer[Any]]
@@ -42,6 +44,7 @@ def fit(
     folder: Path,
     device: torch.device | str = "cpu",
     report: Callable[[Progress], None] = lambda progress: None,
+    start: Mapping[str, Tensor] | None = None,
 ) -> list[dict[str, float]]:
     """Fit a network to the counts; it ends with the weights of the lowest validation loss, norms folded away.
 
@@ -49,16 +52,20 @@ def fit(
     was cut off goes on from the state in ``folder`` to the same weights, on the CPU to the same bytes. SIGTERM and
     SIGINT end it after the running step.
 
+    Several processes (see `weakspot.processes`) call this alike. Each takes its share of every batch, and all end with
+    the network that one process would have, up to the order of sums.
+
     Parameters
     ----------
     network : of `weakspot.networks.build`
-        Its weights are drawn anew.
+        Its weights are drawn anew, unless ``start`` gives them.
     train, validation : what to learn from, and what to choose the weights by
     settings : how
     folder : an existing folder
         Holds the state while the training lasts; where it holds one, the training goes on from there.
     device : where to compute
-    report : called after every step
+    report : called after every step, in the first process
+    start : weights of a trained network to go on from
 
     Returns
     -------
@@ -73,7 +80,7 @@ def fit(
     Interrupted
         After a signal, once the state is saved.
     """
-    return _Fit(network, train, validation, settings, folder, torch.device(device), report).run()
+    return _Fit(network, train, validation, settings, folder, torch.device(device), report, start).run()
 
 
 class _Fit:
@@ -88,18 +95,33 @@ class _Fit:
         folder: Path,
         device: torch.device,
         report: Callable[[Progress], None],
+        start: Mapping[str, Tensor] | None,
     ) -> None:
         self.train, self.validation, self.settings = train, validation, settings
         self.folder, self.device, self.report = folder, device, report
         self.recipe, self.objective = settings.recipe, OBJECTIVES[settings.objective]
-        initialise(network, settings, train.counts)
         self.network = network.to(device)
+        self._begin(start)
         optimizer = OPTIMIZERS[self.recipe.optimizer](network.parameters(), self.recipe)
         self.state = State(network, optimizer)
         self.batches = math.ceil(len(train.images) / self.recipe.batch_size)  # an epoch
         self.steps = self.recipe.steps
         self.between = min(self.recipe.validate_every * self.batches, _BETWEEN)
         self.targets = self._targets(train)
+
+    def _begin(self, start: Mapping[str, Tensor] | None) -> None:
+        """Give the network its first weights and norms."""
+        images = self._some_images
+        if start is None:
+            initialise(self.network, self.settings, self.train.counts)
+            self.network.to(self.device)
+            if self.recipe.batch_norm and not self.settings.whole_batches:
+                normalisation.recalibrate(self.network, images)
+            return
+        self.network.load_state_dict(start)
+        if self.recipe.batch_norm:
+            normalisation.attach_to_trained(self.network, images)
+            let_go_of_bias(self.network, self.settings)
 
     def run(self) -> list[dict[str, float]]:
         """Take all steps, from wherever the folder's state stands."""
@@ -115,13 +137,15 @@ class _Fit:
                     self._validate()
                 if state.step == self.batches:
                     state.epoch, state.step, state.losses = state.epoch + 1, 0, 0.0
-                self.report(self._progress(loss))
-                if stopped.is_set() or time.monotonic() - saved > _SAVE_EVERY:
+                if processes.rank() == 0:
+                    self.report(self._progress(loss))
+                stop = self._any_process(stopped.is_set())
+                if stop or self._any_process(time.monotonic() - saved > _SAVE_EVERY):
                     state.seconds, saved = time.monotonic() - began, time.monotonic()
                     if not state.is_finite():
                         raise self._failed(f"weights are no longer finite in {self._where()}")
-                    state.save(self.folder)
-                if stopped.is_set():
+                    processes.first(lambda: state.save(self.folder))
+                if stop:
                     raise Interrupted(f"stopped in epoch {state.epoch + 1}, with the state saved in {self.folder}")
         # Take the norms off, then put in the weights that were folded at the time.
         normalisation.fold(self.network)
@@ -150,24 +174,47 @@ class _Fit:
         chosen = order[state.step * size : (state.step + 1) * size]
         for group in state.optimizer.param_groups:
             group["lr"] = learning_rate(self.recipe, step, self.steps)
-        self.network.train()
-        with self._autocast():
-            count = self.network(self._augmented(chosen, step)).count
-        loss = self.objective.loss(count.float(), self._targets_of(chosen))
-        value = loss.item()
+        self.network.train(self.settings.whole_batches)
+        state.optimizer.zero_grad()
+        value = self._backward(chosen, step)
         if not math.isfinite(value):
             if state.is_finite():
-                state.save(self.folder)
+                processes.first(lambda: state.save(self.folder))
                 raise self._failed(
                     f"the loss is {value} in {self._where()}", [self.train.ids[index] for index in chosen]
                 )
             raise self._failed(f"weights are no longer finite in {self._where()}")
-        state.optimizer.zero_grad()
-        torch.autograd.backward(loss)
         state.optimizer.step()
         state.losses += value * len(chosen)
         state.step += 1
         return value
+
+    def _backward(self, chosen: Indices, step: int) -> float:
+        """Add up the gradients of a batch's loss, a part of it after the other, and return the loss."""
+        dims = len(self.train.images.batch(chosen[:1]).shape) - 2
+        rng = generator(self.settings.seed, "augmentation", step)
+        transforms = augment.sample(rng, len(chosen), dims, self.settings.augmentation)
+        targets = self._targets_of(chosen)
+        own = np.arange(len(chosen))[processes.rank() :: processes.size()]
+        value = torch.zeros((), device=self.device)
+        for part in np.array_split(own, max(1, math.ceil(len(own) / (self.settings.at_once or len(chosen))))):
+            with self._autocast():
+                count = self.network(self._moved(self._images(self.train, chosen[part]), transforms[part], step)).count
+            # A process without an image in the batch still takes part in the others' statistics.
+            loss = self.objective.loss(count.float(), targets[part]) if len(part) else count.float().sum()
+            loss = loss * (len(part) / len(chosen))
+            torch.autograd.backward(loss)
+            value += loss.detach()
+        processes.add_up(value, *(each.grad for each in self.network.parameters() if each.grad is not None))
+        return value.item()
+
+    def _any_process(self, so: bool) -> bool:
+        """Return whether something is so in any process; all get the same answer."""
+        if processes.size() == 1:
+            return so
+        said = torch.tensor(float(so), device=self.device)
+        processes.add_up(said)
+        return bool(said)
 
     def _validate(self) -> None:
         """Validate, and keep the weights if they are the best so far."""
@@ -198,7 +245,7 @@ class _Fit:
         """Return an error that says what is not finite, and leave the best weights so far to be used."""
         state, best, names = self.state, "", ", ".join(batch[:_NAMED])
         if state.best:
-            write_tensors(self.folder / WEIGHTS, state.best)
+            processes.first(lambda: write_tensors(self.folder / WEIGHTS, state.best))
             epoch = min(state.history, key=lambda row: row["validation_loss"])["epoch"]
             best = f"; {self.folder} holds the best network so far, of epoch {epoch}, as a run folder does"
         more = f" and {len(batch) - _NAMED} more" if len(batch) > _NAMED else ""
@@ -207,28 +254,34 @@ class _Fit:
 
     def _validation_loss(self) -> float:
         """Return the loss on the validation images, the norms' statistics being those of the training images."""
-        if self.recipe.batch_norm:
-            # Of the images as they are: moved ones are blurred by the resampling.
-            chunks = _chunks(len(self.train.images), _STATISTICS)
+        if self.recipe.batch_norm and self.settings.whole_batches:
             with self._autocast():
-                normalisation.recalibrate(self.network, lambda: (self._images(self.train, chunk) for chunk in chunks))
+                normalisation.recalibrate(self.network, self._some_images)
         self.network.eval()
+        counts = torch.zeros(len(self.validation.images), device=self.device)
         with torch.inference_mode(), self._autocast():
-            counts = [
-                self.network(self._images(self.validation, chunk)).count.float()
-                for chunk in _chunks(len(self.validation.images))
-            ]
-        return self.objective.loss(torch.cat(counts), self._targets(self.validation)).item()
+            for chunk in self._chunks(self.validation)[processes.rank() :: processes.size()]:
+                counts[chunk] = self.network(self._images(self.validation, chunk)).count.float()
+        processes.add_up(counts)
+        return self.objective.loss(counts, self._targets(self.validation)).item()
+
+    def _some_images(self) -> Iterator[Tensor]:
+        """Yield training images for the statistics of norms, as they are: moved ones are blurred by the resampling."""
+        voxels = math.prod(self.train.images.batch(np.arange(1)).shape[2:])
+        most = min(_STATISTICS, max(_STATISTICS_LEAST, _STATISTICS_VOXELS // voxels))
+        return (self._images(self.train, chunk) for chunk in self._chunks(self.train, most))
+
+    def _chunks(self, examples: Examples, most: int | None = None) -> list[Indices]:
+        voxels = math.prod(examples.images.batch(np.arange(1)).shape[2:])
+        return _chunks(len(examples.images), most, min(_INFERENCE_BATCH, max(1, _INFERENCE_VOXELS // voxels)))
 
     def _progress(self, loss: float) -> Progress:
         state = self.state
         losses = [row["validation_loss"] for row in state.history] or [math.nan]
         return Progress(self.taken, self.steps, loss, losses[-1], min(losses))
 
-    def _augmented(self, chosen: Indices, step: int) -> Tensor:
-        images = self._images(self.train, chosen)
-        rng = generator(self.settings.seed, "augmentation", step)
-        transforms = augment.sample(rng, len(images), images.ndim - 2, self.settings.augmentation)
+    def _moved(self, images: Tensor, transforms: augment.Transforms, step: int) -> Tensor:
+        """Return the images moved as far as is still done at this step."""
         done = step / self.steps if self.steps else 0.0
         if done >= self.recipe.flipped_until:
             transforms = replace(transforms, flip=np.zeros_like(transforms.flip))
@@ -237,12 +290,13 @@ class _Fit:
         return augment.apply(images, transforms)
 
     def _targets_of(self, chosen: Indices) -> Tensor:
-        """Return the targets of a batch, under regression with a norm on the pooled features moved to the mean of all.
+        """Return the targets of a batch, under regression with batch norm moved to the mean of all.
 
-        That norm makes the mean prediction of every batch the same, so what a batch's mean target says is noise.
+        The norm on the pooled features makes the mean prediction of every batch the same, so what a batch's mean target
+        says is noise.
         """
         targets = self.targets[chosen]
-        if self.recipe.batch_norm and self.settings.objective == "regression":
+        if self.recipe.batch_norm and self.settings.whole_batches and self.settings.objective == "regression":
             targets = targets - targets.mean() + self.targets.mean()
         return targets
 
@@ -256,7 +310,7 @@ class _Fit:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16")
 
 
-def _chunks(n: int, most: int | None = None) -> list[Indices]:
-    """Split n indices, or ``most`` of them from all over (tables are sorted), into even chunks that fit into memory."""
+def _chunks(n: int, most: int | None = None, size: int = _INFERENCE_BATCH) -> list[Indices]:
+    """Split n indices, or ``most`` of them from all over (tables are sorted), into even chunks of at most ``size``."""
     chosen = np.arange(n) if most is None or n <= most else np.arange(most) * n // most
-    return np.array_split(chosen, math.ceil(len(chosen) / _INFERENCE_BATCH))
+    return np.array_split(chosen, math.ceil(len(chosen) / size))

@@ -37,7 +37,12 @@ def initialise(network: nn.Module, settings: FitSettings, counts: NDArray[np.int
         normalisation.attach(network)
         objective = OBJECTIVES[settings.objective]
         start = objective.start(objective.target(torch.tensor(counts, dtype=torch.float32)))
-        head = network.get_submodule("head")
-        assert isinstance(head, Head)
-        head.bias.copy_(start)
-        head.zero_bias = settings.recipe.zero_bias and settings.objective == "regression" and head.pool == "mean"
+        let_go_of_bias(network, settings).bias.copy_(start)
+
+
+def let_go_of_bias(network: nn.Module, settings: FitSettings) -> Head:
+    """Have the head train without a bias where the recipe says so, and return it."""
+    head = network.get_submodule("head")
+    assert isinstance(head, Head)
+    head.zero_bias = settings.recipe.zero_bias and settings.objective == "regression" and head.pool == "mean"
+    return head

@@ -4,10 +4,12 @@ import csv
 import hashlib
 import io
 import json
+import math
 import os
 import platform
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +23,11 @@ from safetensors.torch import load_file
 from torch import nn
 
 import weakspot
+from weakspot import processes
 from weakspot.errors import InputError
 from weakspot.files import write_text
 from weakspot.networks import build
+from weakspot.networks.blocks import Head
 from weakspot.settings import from_dict, to_dict
 from weakspot.training.fit import fit
 from weakspot.training.objectives import choose_objective
@@ -87,6 +91,7 @@ def train(
     device: torch.device | str = "cpu",
     resume: bool = False,
     report: Callable[[Progress], None] = lambda progress: None,
+    init_from: Run | None = None,
 ) -> Run:
     """Train a network into the folder ``out``, which appears when it is complete.
 
@@ -97,6 +102,8 @@ def train(
     out : the run folder
     architecture, training, validation, settings, device, report : see `weakspot.training.fit.fit`
     resume : go on with what was cut off, if anything was
+    init_from : a trained run of the same architecture, whose weights to begin with
+        Where counts are means over images times their size, the head's weights grow with the size of the images.
 
     Raises
     ------
@@ -108,6 +115,7 @@ def train(
     choose_objective(settings.objective)
     network = architecture.build()
     shape = training.images.batch(np.arange(1)).shape[2:]
+    start = None if init_from is None else _start(init_from, architecture, settings, shape)
     described = {
         "format": FORMAT,
         "weakspot": weakspot.__version__,
@@ -120,21 +128,60 @@ def train(
             "fingerprint": fingerprint(training, validation),
         },
     }
-    partial.mkdir(parents=True, exist_ok=True)
+    if start is not None:
+        described["init_from"] = hashlib.sha256(
+            b"".join(each.numpy().tobytes() for each in start.values())
+        ).hexdigest()[:16]
+    processes.wait()  # until all have seen that it is free
+    processes.first(lambda: partial.mkdir(parents=True, exist_ok=True))
+    lock = FileLock(partial / "lock", timeout=0) if processes.rank() == 0 else nullcontext()
     try:
-        with FileLock(partial / "lock", timeout=0):
-            _begin(partial, described, torch.device(device))
-            history = fit(network, training, validation, settings, partial, device, report)
+        with lock:
+            processes.first(lambda: _begin(partial, described, torch.device(device)))
+            history = fit(network, training, validation, settings, partial, device, report, start)
             best = min(history, key=lambda row: row["validation_loss"])
             described["result"] = {"epoch": best["epoch"], "validation_loss": best["validation_loss"]}
-            _finish(partial, network.to("cpu"), described, history)
+            processes.first(lambda: _finish(partial, network.to("cpu"), described, history))
     except Timeout:
         raise InputError(f"another process is training into {out}: wait for it, or name another folder") from None
+    processes.first(lambda: _deliver(partial, out))
+    return Run(network, architecture, settings.objective, tuple(shape), described)
+
+
+def _start(
+    trained: Run, architecture: NetworkSettings, settings: FitSettings, shape: Sequence[int]
+) -> dict[str, torch.Tensor]:
+    """Return a trained run's weights for images of another size."""
+    one, other = trained.architecture.build(), architecture.build()
+    shapes = [{name: tuple(each.shape) for name, each in net.state_dict().items()} for net in (one, other)]
+    if (
+        trained.architecture.name != architecture.name
+        or shapes[0] != shapes[1]
+        or trained.objective != settings.objective
+    ):
+        raise InputError(
+            f"the network to begin with is {_named(trained.architecture)} for {trained.objective}, and "
+            f"{_named(architecture)} for {settings.objective} is to be trained: choose the same"
+        )
+    weights = {name: value.clone() for name, value in trained.network.state_dict().items()}
+    head = other.get_submodule("head")
+    assert isinstance(head, Head)
+    if settings.objective == "regression" and head.pool == "mean":
+        weights["head.weight"] *= math.prod(shape) / math.prod(trained.shape)
+    return weights
+
+
+def _named(architecture: NetworkSettings) -> str:
+    width = "" if architecture.width is None else f" of width {architecture.width}"
+    return f"{architecture.name}{width} in {architecture.dims}D with {architecture.in_channels} channel(s)"
+
+
+def _deliver(partial: Path, out: Path) -> None:
+    """Move a complete run folder into place."""
     partial.rename(out)
     # What could still resume it goes last.
     for name in ("state.safetensors", "state.previous.safetensors", "lock"):
         (out / name).unlink(missing_ok=True)
-    return Run(network, architecture, settings.objective, tuple(shape), described)
 
 
 def check_free(out: Path, resume: bool = False) -> Path:
