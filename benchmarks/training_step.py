@@ -1,11 +1,11 @@
 """Time and memory of one training step: weakspot's networks against the same function written out plainly.
 
-    python benchmarks/training_step.py [--threads 2] [--batch 64] [--repeats 7]
+    python benchmarks/training_step.py [--threads 2] [--batch 64] [--repeats 7] [--size 196x140] [--width 8]
 
-GP-Unet and GP-Unet no residual in 2D on images of 196x140: forward pass, squared error, backward pass. "Plain" is
+GP-Unet and GP-Unet no residual on random images: forward pass, squared error, backward pass. "Plain" is
 tests/networks/plain.py in contiguous float32; "weakspot" is the same function; "weakspot, norms" is the step of the
-fast recipe, which normalises as well. Times are medians of turns taken in one process. Memory is the growth of the peak
-resident set over a step, each network in a process of its own.
+fast recipe, which normalises as well; "bfloat16" is mixed precision. Times are medians of turns taken in one process.
+Memory is the growth of the peak resident set over a step, each network in a process of its own.
 """
 
 import argparse
@@ -26,30 +26,35 @@ from weakspot.devices import use_cpu
 from weakspot.networks import build
 from weakspot.networks.normalisation import attach
 
-KINDS = ("plain", "weakspot", "weakspot, norms")
+KINDS = ("plain", "weakspot", "weakspot, norms", "weakspot, bfloat16", "weakspot, norms, bfloat16")
 
 
-def step_of(name: str, kind: str, batch: int) -> Callable[[], None]:
+Case = tuple[int, tuple[int, ...], int]  # images, their size, filters
+
+
+def step_of(name: str, kind: str, case: Case) -> Callable[[], None]:
+    batch, size, width = case
     torch.manual_seed(0)
-    network = build(name, 2)
-    model = plain(name, network, 2, 8) if kind == "plain" else network
-    if kind == "weakspot, norms":
+    network = build(name, len(size), width)
+    model = plain(name, network, len(size), width) if kind == "plain" else network
+    if "norms" in kind:
         attach(network)
-    images, counts = torch.rand(batch, 1, 196, 140), torch.rand(batch)
+    images, counts = torch.rand(batch, 1, *size), torch.rand(batch)
 
     def step() -> None:
         model.zero_grad()
-        output = model(images)
+        with torch.autocast("cpu", torch.bfloat16, enabled="bfloat16" in kind):
+            output = model(images)
         output = output[:, 0] if kind == "plain" else output.count
         (output - counts).square().mean().backward()
 
     return step
 
 
-def peak_mb(name: str, kind: str, batch: int, threads: int, queue: "multiprocessing.Queue[float]") -> None:
+def peak_mb(name: str, kind: str, case: Case, threads: int, queue: "multiprocessing.Queue[float]") -> None:
     use_cpu(threads)
-    step = step_of(name, kind, batch)
-    step_of(name, kind, 1)()  # loads the kernels
+    step = step_of(name, kind, case)
+    step_of(name, kind, (1, (16,) * len(case[1]), case[2]))()  # loads the kernels
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far, which would be the parent's
     before = kilobytes("VmRSS")
     step()
@@ -65,16 +70,21 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--size", default="196x140")
+    parser.add_argument("--width", type=int, default=8)
+    parser.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS)
     parser.add_argument("--repeats", type=int, default=7)
     given = parser.parse_args()
     use_cpu(given.threads)
     machine = f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}"
-    print(f"{machine}, {given.threads} threads, batch {given.batch}")
-    print("| network | step | s | of plain | peak MB | of plain |\n| --- | --- | ---: | ---: | ---: | ---: |")
+    print(f"{machine}, {given.threads} threads, batch {given.batch}, {given.size}, {given.width} filters")
+    case = given.batch, tuple(map(int, given.size.split("x"))), given.width
+    first = given.kinds[0]
+    print(f"| network | step | s | of {first} | peak MB | of {first} |\n| --- | --- | ---: | ---: | ---: | ---: |")
     context = multiprocessing.get_context("spawn")
     for name in ("gp_unet", "gp_unet_no_residual"):
-        steps = {kind: step_of(name, kind, given.batch) for kind in KINDS}
-        times: dict[str, list[float]] = {kind: [] for kind in KINDS}
+        steps = {kind: step_of(name, kind, case) for kind in given.kinds}
+        times: dict[str, list[float]] = {kind: [] for kind in given.kinds}
         for turn in range(given.repeats + 1):
             for kind, step in steps.items():
                 start = time.perf_counter()
@@ -82,15 +92,15 @@ def main() -> None:
                 if turn:  # the first is a warm-up
                     times[kind].append(time.perf_counter() - start)
         peaks = {}
-        for kind in KINDS:
+        for kind in given.kinds:
             queue: multiprocessing.Queue[float] = context.Queue()
-            process = context.Process(target=peak_mb, args=(name, kind, given.batch, given.threads, queue))
+            process = context.Process(target=peak_mb, args=(name, kind, case, given.threads, queue))
             process.start()
             peaks[kind] = queue.get()
             process.join()
         seconds = {kind: statistics.median(values) for kind, values in times.items()}
-        for kind in KINDS:
-            shares = seconds[kind] / seconds["plain"], peaks[kind] / peaks["plain"]
+        for kind in given.kinds:
+            shares = seconds[kind] / seconds[first], peaks[kind] / peaks[first]
             print(f"| {name} | {kind} | {seconds[kind]:.2f} | {shares[0]:.2f} | {peaks[kind]:.0f} | {shares[1]:.2f} |")
 
 

@@ -55,8 +55,9 @@ def upsampling_kernel(weight: Tensor) -> Tensor:
         and without the upsampled tensor.
     """
     taps = _UPSAMPLING_TAPS.to(weight)
-    for axis in range(2, weight.ndim):
-        weight = torch.movedim(torch.tensordot(weight, taps, dims=([axis], [1])), -1, axis)
+    with torch.autocast(weight.device.type, enabled=False):  # sums of weights, not a layer
+        for axis in range(2, weight.ndim):
+            weight = torch.movedim(torch.tensordot(weight, taps, dims=([axis], [1])), -1, axis)
     return weight.transpose(0, 1)
 
 
@@ -172,6 +173,10 @@ class Convolution(nn.Module):
         return self.linear([part.detach() for part in fine], fixed, self.weight, None, stride)
 
 
+def _at_least_float32(values: Tensor) -> torch.dtype:
+    return torch.promote_types(values.dtype, torch.float32)
+
+
 class Head(nn.Module):
     """Global pooling of all feature maps, then one linear unit: the predicted count.
 
@@ -188,8 +193,8 @@ class Head(nn.Module):
     """
 
     POOLS: dict[str, Callable[[Tensor], Tensor]] = {  # noqa: RUF012
-        "mean": lambda features: features.flatten(2).mean(2),
-        "max": lambda features: features.flatten(2).amax(2),
+        "mean": lambda features: features.flatten(2).mean(2, dtype=_at_least_float32(features)),
+        "max": lambda features: features.flatten(2).amax(2).to(_at_least_float32(features)),
     }
 
     def __init__(self, channels: int, pool: str = "mean") -> None:
@@ -206,12 +211,14 @@ class Head(nn.Module):
         return self.output(torch.cat([self.POOLS[self.pool](part) for part in features], dim=1))
 
     def output(self, pooled: Tensor) -> Tensor:
-        """Return the count (batch,) of pooled features (batch, channels)."""
+        """Return the count (batch,) of pooled features (batch, channels), in their precision."""
         weight: Tensor = self.weight
         bias: Tensor = self.bias
-        if self.norm is not None:
-            weight, bias = self.normalised(self.norm(lambda: pooled))
-        return pooled @ weight + bias
+        # Counts differ by small parts of a mean over the image, for which three digits are too few.
+        with torch.autocast(pooled.device.type, enabled=False):
+            if self.norm is not None:
+                weight, bias = self.normalised(self.norm(lambda: pooled))
+            return pooled @ weight + bias
 
     def normalised(self, affine: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Return the weight and bias that equal a scale and shift per channel followed by this layer.

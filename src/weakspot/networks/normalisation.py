@@ -45,7 +45,7 @@ class Normalisation(nn.Module):
         """
         mean, variance = self.mean, self.variance
         if self.training or self.gathered is not None:
-            values = sample().transpose(0, 1).flatten(1)
+            values = sample().to(self.weight.dtype).transpose(0, 1).flatten(1)
             if self.gathered is None and processes.size() > 1:
                 mean, variance = _of_all_processes(values)
             else:
