@@ -18,6 +18,7 @@ LAYERS = [
     {"training"},
     {"attention", "detection", "evaluation"},
     {"predict", "scenes", "report"},
+    {"predict_files"},
     {"studies"},
     {"cli"},
     {"__main__"},

@@ -136,6 +136,11 @@ def choose_method(run: Run, method: str | None = None) -> str:
     return method
 
 
+def memory_for(device: torch.device, at_once: int = 1) -> float:
+    """Return the memory in 1e9 bytes that an image may take where so many are predicted at once."""
+    return available_memory(device) * _SHARE / at_once / 1e9
+
+
 def _tile_of(
     tile: int | Sequence[int] | str | None,
     method: str,
@@ -154,7 +159,7 @@ def _tile_of(
         return tuple(tile)
     if tile != "auto":
         raise InputError(f"tile {tile!r}: expected auto, or sizes in voxels")
-    budget = available_memory(device) * _SHARE if memory_gb is None else memory_gb * 1e9
+    budget = 1e9 * (memory_for(device) if memory_gb is None else memory_gb)
     # Once the map is there, finding candidates takes the memory that making it took.
     detection = (4 + _DETECTION_BYTES.get(score, 0)) * math.prod(shape)
     if device.type == "cpu" and detection > budget:

@@ -82,6 +82,34 @@ def test_the_maximum_filter_in_mm_is_rounded_to_voxels_by_each_scans_spacing(
     assert "no known size in mm" in said
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.suffix != ".gz"  # whose header has the time
+    }
+
+
+def test_workers_find_what_one_process_finds_whatever_is_wrong_with_one_scan(
+    cohort: Path, trained: Path, tmp_path: Path
+):
+    (tmp_path / "bad.nii.gz").write_bytes(b"no scan")
+    files = [cohort / "009.nii.gz", tmp_path / "bad.nii.gz", cohort / "010.nii.gz", cohort / "001.nii.gz"]
+    arguments = ["predict", trained, *files, "--threads", 1, "--maps"]
+    said = [
+        run(*arguments, *options, "--out", tmp_path / name, code=1).stderr
+        for name, options in (("here", []), ("workers", ["--workers", 2]))
+    ]
+    for each in said:
+        assert "1 of 4 images were left out: id bad" in each
+    assert contents(tmp_path / "here") == contents(tmp_path / "workers")
+    for name in ("009", "010", "001"):
+        one, two = (read_scan(tmp_path / each / "maps" / f"{name}.nii.gz").values for each in ("here", "workers"))
+        assert np.array_equal(one, two)
+    assert "no Dask scheduler" in fails(*arguments, "--scheduler", "tcp://127.0.0.1:1", "--out", tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
 @pytest.mark.filterwarnings("default")
 def test_scans_that_cannot_be_used_do_not_stop_the_others(cohort: Path, trained: Path, tmp_path: Path):
     values = np.ones((12, 11, 9), np.float32)

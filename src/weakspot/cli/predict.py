@@ -1,12 +1,15 @@
 """``weakspot predict``."""
 
-import itertools
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from weakspot.predict_files import File, FileSettings, FoundInFile
+    from weakspot.training.run import Run
 
 
 def predict(
@@ -39,7 +42,15 @@ def predict(
         float | None,
         typer.Option(min=0, help="Memory for one image under --tile auto; what is available unless given."),
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores unless given.")] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Images at once, each in a process of its own; needs weakspot[cluster]."),
+    ] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler, tcp://host:8786.")] = None,
+    scheduler_file: Annotated[Path | None, typer.Option(help="The file that a Dask scheduler wrote.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads, of each worker; all cores unless given.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
 ) -> None:
     """Find the objects of new images: detections.csv and counts.csv.
@@ -53,17 +64,16 @@ def predict(
     from weakspot.cli.console import counting_bar, new_folder, say, write_json
     from weakspot.data.cohort import cohort_of_images, read_cohort
     from weakspot.data.geometry import geometry_of
-    from weakspot.data.images import read_placed, scaled
     from weakspot.data.points import Points, write_points
     from weakspot.data.problems import refuse
     from weakspot.data.scans import write_scan
     from weakspot.data.tables import write_table
     from weakspot.detection.peaks import SIZE_VOX
-    from weakspot.devices import choose_device, use_cpu
+    from weakspot.devices import choose_device, cores, use_cpu
     from weakspot.errors import InputError
-    from weakspot.geometry import FloatArray, spacing_of, to_world
+    from weakspot.geometry import to_world
     from weakspot.predict import choose_method
-    from weakspot.predict import predict as predict_images
+    from weakspot.predict_files import File, FileSettings
     from weakspot.training.run import load
 
     sizes = _sizes(tile)
@@ -71,6 +81,8 @@ def predict(
         raise InputError("--size is in voxels, --size-mm in mm: give one of them")
     if size_mm is not None and not 0 < size_mm < np.inf:
         raise InputError(f"--size-mm {size_mm}: expected a size above 0")
+    if workers is not None and (scheduler or scheduler_file):
+        raise InputError("--workers are started on this machine; with a scheduler, start workers there")
     use_cpu(threads, keep_memory=False)
     chosen, trained = choose_device(device), load(run)
     used, dims = choose_method(trained, method), trained.architecture.dims
@@ -85,60 +97,47 @@ def predict(
         )
     # Scans say their spacing themselves.
     stated = geometry_of(cohort, dims, spacing=True).spacing_mm if size_mm is not None and dims == 2 else None
-    problems: list[str] = []
-    done: list[tuple[str, FloatArray | None]] = []
-
-    def readable() -> Iterator[Any]:
-        for identifier, path in zip(cohort.ids, cohort.paths, strict=True):
-            try:
-                image = read_placed(path, volume, nonfinite)
-                trained.check(image.stored)
-                if size_mm is not None and image.affine is None and stated is None:
-                    raise InputError("its voxels have no known size in mm: give --size in voxels")
-            except InputError as error:
-                problems.append(f"id {identifier}: {error}")
-            else:
-                done.append((identifier, image.affine))
-                yield scaled(image.stored)
-
-    def spacings() -> Iterator[FloatArray]:
-        for index in itertools.count():
-            identifier, affine = done[index]
-            yield cast(FloatArray, stated)[cohort.ids.index(identifier)] if affine is None else spacing_of(affine)
+    files = [
+        File(name, path.absolute(), None if stated is None else tuple(stated[index].tolist()))
+        for index, (name, path) in enumerate(zip(cohort.ids, cohort.paths, strict=True))
+    ]
+    settings = FileSettings(
+        used, str(chosen), sizes, memory_gb, size or SIZE_VOX, size_mm, score, volume, nonfinite, keep_maps=maps
+    )
+    if workers is None and not (scheduler or scheduler_file):
+        found = _here(trained, files, settings)
+    else:
+        each = threads or max(1, cores() // (workers or 1))
+        found = _on_workers(run.absolute(), dims, files, settings, workers or 0, scheduler, scheduler_file, each)
 
     points: dict[str, Points] = {}
-    counts: list[tuple[str, str]] = []
+    counts: dict[str, str] = {}
+    problems: dict[str, str] = {}
     tiled: Counter[tuple[int, ...]] = Counter()
     with new_folder(out) as draft, counting_bar("images", len(cohort)) as advance:
-        predictions = predict_images(
-            trained,
-            readable(),
-            used,
-            chosen,
-            tile=sizes,
-            memory_gb=memory_gb,
-            spacing_mm=None if size_mm is None else spacings(),
-            size=size_mm or size or SIZE_VOX,
-            score=score,
-        )
-        for index, prediction in enumerate(predictions):
-            identifier, affine = done[index]
-            found = prediction.candidates
-            world = np.full(found.points.shape, np.nan) if affine is None else to_world(found.points, affine)
-            points[identifier] = Points(found.points, found.scores, world_mm=world if dims == 3 else None)
-            counts.append((identifier, f"{prediction.count:.6g}"))
-            if maps:
+        for one in found:
+            advance()
+            if one.candidates is None:
+                problems[one.identifier] = str(one.problem)
+                continue
+            at, name = one.candidates.points, one.identifier
+            world = np.full(at.shape, np.nan) if one.affine is None else to_world(at, one.affine)
+            points[name] = Points(at, one.candidates.scores, world_mm=world if dims == 3 else None)
+            counts[name] = f"{one.count:.6g}"
+            if one.attention is not None:
                 (draft / "maps").mkdir(exist_ok=True)
                 if dims == 3:
-                    write_scan(draft / "maps" / f"{identifier}.nii.gz", prediction.attention, affine)
+                    write_scan(draft / "maps" / f"{name}.nii.gz", one.attention, one.affine)
                 else:
-                    np.save(draft / "maps" / f"{identifier}.npy", prediction.attention)
-            if prediction.tile:
-                tiled[prediction.tile] += 1
-            advance()
-        if done:
+                    np.save(draft / "maps" / f"{name}.npy", one.attention)
+            if one.tile:
+                tiled[one.tile] += 1
+        if len(problems) == len(cohort) > 1 and len(set(problems.values())) == 1:
+            raise InputError(problems[cohort.ids[0]])  # of the options, not of the images
+        left_out = [f"id {name}: {problems[name]}" for name in cohort.ids if name in problems]
+        if points:
             write_points(draft / "detections.csv", points, dims)
-            write_table(draft / "counts.csv", ("id", "count"), counts)
+            write_table(draft / "counts.csv", ("id", "count"), list(counts.items()))
             write_json(
                 draft / "predict.json",
                 {
@@ -153,15 +152,64 @@ def predict(
                     else {"size": size or SIZE_VOX, "unit": "vox"},
                     "coordinates": "voxel indices of the image as stored, from 0; of scans, world mm (RAS+) too",
                     "count_refers_to_shape": trained.shape,
-                    "images": len(done),
-                    "left_out": problems,
+                    "images": len(points),
+                    "left_out": left_out,
                 },
             )
     for shape, number in tiled.items():
         say(f"{number} images in tiles of {'x'.join(map(str, shape))}")
-    if done:
-        say(f"{len(done)} images, {sum(map(len, points.values()))} candidates: {out}/detections.csv, {out}/counts.csv")
-    refuse(f"{len(problems)} of {len(cohort)} images were left out", problems)
+    if points:
+        say(
+            f"{len(points)} images, {sum(map(len, points.values()))} candidates: {out}/detections.csv, {out}/counts.csv"
+        )
+    refuse(f"{len(left_out)} of {len(cohort)} images were left out", left_out)
+
+
+def _here(trained: "Run", files: "list[File]", settings: "FileSettings") -> "Iterator[FoundInFile]":
+    from weakspot.predict_files import blocks, predict_files
+
+    for block in blocks(files, trained.architecture.dims):
+        yield from predict_files(trained, block, settings)
+
+
+def _on_workers(
+    folder: Path,
+    dims: int,
+    files: "list[File]",
+    settings: "FileSettings",
+    workers: int,
+    scheduler: str | None,
+    scheduler_file: Path | None,
+    threads: int,
+) -> "Iterator[FoundInFile]":
+    """Yield what workers find, in the order of the files; of those whose worker does not survive, that."""
+    from dataclasses import replace
+
+    from weakspot.devices import choose_device
+    from weakspot.errors import InputError
+    from weakspot.predict import memory_for
+    from weakspot.predict_files import FoundInFile, blocks, predict_on_worker
+    from weakspot.studies.runner import cluster
+
+    if workers and settings.memory_gb is None and settings.tile == "auto":
+        settings = replace(settings, memory_gb=memory_for(choose_device(settings.device), workers))
+    waiting = deque(blocks(files, dims))
+    sent: deque[tuple[tuple[File, ...], Any]] = deque()
+    with cluster(workers, scheduler, scheduler_file) as client:
+        while waiting or sent:
+            # As many as keep all busy: results wait in memory until those before them have come.
+            while waiting and len(sent) < 2 * max(1, sum(client.nthreads().values())):
+                block = waiting.popleft()
+                future = client.submit(predict_on_worker, folder, block, settings, threads, pure=False)
+                sent.append((block, future))
+            block, future = sent.popleft()
+            try:
+                found = {each.identifier: each for each in future.result()}
+            except InputError:
+                raise
+            except Exception as error:  # of Dask, when a worker died
+                found = {file.identifier: FoundInFile(file.identifier, f"its worker failed: {error}") for file in block}
+            yield from (found[file.identifier] for file in block)
 
 
 def _sizes(tile: str) -> str | int | tuple[int, ...]:

@@ -7,6 +7,7 @@ scale is convolved there (see `Convolution`).
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +56,7 @@ def upsampling_kernel(weight: Tensor) -> Tensor:
         and without the upsampled tensor.
     """
     taps = _UPSAMPLING_TAPS.to(weight)
-    with torch.autocast(weight.device.type, enabled=False):  # sums of weights, not a layer
+    with _full_precision(weight):  # sums of weights, not a layer
         for axis in range(2, weight.ndim):
             weight = torch.movedim(torch.tensordot(weight, taps, dims=([axis], [1])), -1, axis)
     return weight.transpose(0, 1)
@@ -173,6 +174,11 @@ class Convolution(nn.Module):
         return self.linear([part.detach() for part in fine], fixed, self.weight, None, stride)
 
 
+def _full_precision(values: Tensor) -> AbstractContextManager[object]:
+    """Turn mixed precision off where these values are; the meta device does not know it."""
+    return nullcontext() if values.is_meta else torch.autocast(values.device.type, enabled=False)
+
+
 def _at_least_float32(values: Tensor) -> torch.dtype:
     return torch.promote_types(values.dtype, torch.float32)
 
@@ -215,7 +221,7 @@ class Head(nn.Module):
         weight: Tensor = self.weight
         bias: Tensor = self.bias
         # Counts differ by small parts of a mean over the image, for which three digits are too few.
-        with torch.autocast(pooled.device.type, enabled=False):
+        with _full_precision(pooled):
             if self.norm is not None:
                 weight, bias = self.normalised(self.norm(lambda: pooled))
             return pooled @ weight + bias

@@ -1,0 +1,150 @@
+"""From a trained network and image files to what is in each; what is wrong with one file stops no other."""
+
+import functools
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weakspot.data.images import read_placed, scaled
+from weakspot.detection.peaks import SIZE_VOX, Candidates
+from weakspot.devices import use_cpu
+from weakspot.errors import InputError
+from weakspot.geometry import FloatArray, spacing_of
+from weakspot.predict import predict
+from weakspot.training.run import Run, load
+
+_BATCH = 16  # images of a block in 2D; volumes are taken one by one
+
+
+@dataclass(frozen=True)
+class File:
+    """One image file.
+
+    Attributes
+    ----------
+    identifier : its id
+    path : where it is
+    spacing_mm : (dims,) as someone stated it, for files that do not say
+    """
+
+    identifier: str
+    path: Path
+    spacing_mm: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class FileSettings:
+    """How files are read and predicted.
+
+    Attributes
+    ----------
+    method, device, tile, memory_gb, score : see `weakspot.predict.predict`
+    size : of the maximum filter, in voxels
+    size_mm : the same in mm, instead
+    volume, nonfinite : see `weakspot.data.scans.read_scan`
+    keep_maps : whether the maps are wanted, too
+    """
+
+    method: str | None = None
+    device: str = "cpu"
+    tile: int | tuple[int, ...] | str | None = "auto"
+    memory_gb: float | None = None
+    size: int = SIZE_VOX
+    size_mm: float | None = None
+    score: str = "height"
+    volume: int | None = None
+    nonfinite: str = "reject"
+    keep_maps: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class FoundInFile:
+    """What is in one file, or what is wrong with it.
+
+    Attributes
+    ----------
+    identifier : of the file
+    problem : why there is nothing else, or None
+    affine : (4, 4) of a scan
+    count, candidates, tile : as of `weakspot.predict.Prediction`
+    attention : the map, where it was to be kept
+    """
+
+    identifier: str
+    problem: str | None = None
+    affine: FloatArray | None = None
+    count: float = float("nan")
+    candidates: Candidates | None = None
+    attention: NDArray[np.float32] | None = None
+    tile: tuple[int, ...] | None = None
+
+
+def blocks(files: Sequence[File], dims: int) -> list[tuple[File, ...]]:
+    """Return the files in the portions that are predicted together, here or elsewhere: so to the same bytes."""
+    size = _BATCH if dims == 2 else 1
+    return [tuple(files[begin : begin + size]) for begin in range(0, len(files), size)]
+
+
+def predict_files(run: Run, files: Sequence[File], settings: FileSettings) -> Iterator[FoundInFile]:
+    """Yield what is in each file; those that cannot be read come as soon as that is known."""
+    broken: list[FoundInFile] = []
+    read: list[tuple[File, FloatArray | None]] = []
+
+    def images() -> Iterator[NDArray[np.float32]]:
+        for file in files:
+            try:
+                image = read_placed(file.path, settings.volume, settings.nonfinite)
+                run.check(image.stored)
+                if settings.size_mm is not None and image.affine is None and file.spacing_mm is None:
+                    raise InputError("its voxels have no known size in mm: give --size in voxels")
+            except InputError as error:
+                broken.append(FoundInFile(file.identifier, str(error)))
+            else:
+                read.append((file, image.affine))
+                yield scaled(image.stored)
+
+    def spacings() -> Iterator[Any]:
+        for index in itertools.count():
+            file, affine = read[index]
+            yield file.spacing_mm if affine is None else spacing_of(affine)
+
+    predictions = predict(
+        run,
+        images(),
+        settings.method,
+        settings.device,
+        tile=settings.tile,
+        memory_gb=settings.memory_gb,
+        spacing_mm=None if settings.size_mm is None else spacings(),
+        size=settings.size_mm or settings.size,
+        score=settings.score,
+    )
+    done = 0
+    try:
+        for each in predictions:
+            file, affine = read[done]
+            attention = each.attention if settings.keep_maps else None
+            yield FoundInFile(file.identifier, None, affine, each.count, each.candidates, attention, each.tile)
+            done += 1
+    except InputError as error:  # such as memory that does not suffice for one image
+        seen = {each.identifier for each in broken} | {file.identifier for file, _ in read[:done]}
+        yield from (FoundInFile(file.identifier, str(error)) for file in files if file.identifier not in seen)
+    yield from broken
+
+
+def predict_on_worker(
+    folder: Path, files: Sequence[File], settings: FileSettings, threads: int | None
+) -> list[FoundInFile]:
+    """Do the same in another process, which reads the run folder itself."""
+    use_cpu(threads, keep_memory=False)
+    return list(predict_files(_loaded(folder), files, settings))
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(folder: Path) -> Run:
+    return load(folder)
