@@ -14,9 +14,10 @@ from torch import nn
 from weakspot.attention import METHODS, attend_and_count
 from weakspot.attention.memory import choose_tile
 from weakspot.attention.methods import VOXELS
-from weakspot.detection.peaks import Candidates, candidates
+from weakspot.detection import Candidates, candidates, take_slice
 from weakspot.devices import available_memory
 from weakspot.errors import InputError
+from weakspot.slices import slice_index
 from weakspot.training.objectives import OBJECTIVES
 from weakspot.training.run import Run
 
@@ -64,6 +65,7 @@ def predict(
     tile: int | Sequence[int] | str | None = None,
     memory_gb: float | None = None,
     spacing_mm: Iterable[ArrayLike] | None = None,
+    slices: Iterable[tuple[int, float]] | None = None,
     **detection: Any,
 ) -> Iterator[Prediction]:
     """Predict images of any sizes; small neighbours of one size share a batch.
@@ -86,6 +88,9 @@ def predict(
     memory_gb : that one image may take under "auto", in 1e9 bytes; three quarters of what is available unless given
     spacing_mm : of each image in turn, (dims,): the maximum filter's size is then in mm
         Each is taken when its image is yielded, so it may become known as the image is read.
+    slices : of each image in turn, (axis, index): peaks are sought in this slice alone, the middle one for NaN
+        Points have all coordinates, and masses are shares of the whole image's count; see
+        `weakspot.detection.take_slice`. Taken as ``spacing_mm`` is.
     **detection : as for `weakspot.detection.peaks.candidates`
 
     Raises
@@ -97,6 +102,7 @@ def predict(
     method = choose_method(run, method)
     score = detection.get("score", "height")
     spacings = itertools.repeat(None) if spacing_mm is None else iter(spacing_mm)
+    places = itertools.repeat(None) if slices is None else iter(slices)
     for shape, group in _grouped(images, batch_size):
         padded = tuple(max(sizes) for sizes in zip(shape, run.shape, strict=True))
         sizes = _tile_of(tile, method, network, padded, memory_gb, score, torch.device(device))
@@ -112,9 +118,9 @@ def predict(
         counts = _count_of(run, network, padded)(outputs).tolist()
         for count, attention in zip(counts, maps.numpy(), strict=True):
             cropped = attention[window]
-            found = candidates(cropped, spacing_mm=next(spacings), **detection)
+            found, size = _candidates(cropped, next(spacings), next(places), detection)
             if found.masses is not None and _is_tied_to_size(run, network):
-                found = replace(found, masses=found.masses * (cropped.size / math.prod(run.shape)))
+                found = replace(found, masses=found.masses * (size / math.prod(run.shape)))
             yield Prediction(count, cropped, found, sizes)
 
 
@@ -134,6 +140,23 @@ def choose_method(run: Run, method: str | None = None) -> str:
     if method == "gated" != DEFAULT_METHOD[name]:
         raise InputError(f"method 'gated' is of gated_attention, and the run's network is {name}: take cam")
     return method
+
+
+def _candidates(
+    attention: NDArray[np.float32],
+    spacing_mm: ArrayLike | None,
+    place: tuple[int, float] | None,
+    detection: dict[str, Any],
+) -> tuple[Candidates, int]:
+    """Return the candidates of a map, or of one slice of it, and the voxels that they were sought in."""
+    if place is None:
+        return candidates(attention, spacing_mm=spacing_mm, **detection), attention.size
+    axis, given = place
+    index = slice_index(given, attention.shape[axis])
+    flat = take_slice(attention, axis, index)
+    across = None if spacing_mm is None else np.delete(np.asarray(spacing_mm, float), axis)
+    found = candidates(flat, spacing_mm=across, **detection)
+    return replace(found, points=np.insert(found.points, axis, index, axis=1)), flat.size
 
 
 def memory_for(device: torch.device, at_once: int = 1) -> float:

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from weakspot.devices import use_cpu
 from weakspot.errors import InputError
 from weakspot.geometry import FloatArray, spacing_of
 from weakspot.predict import predict
+from weakspot.slices import slice_index
 from weakspot.training.run import Run, load
 
 _BATCH = 16  # images of a block in 2D; volumes are taken one by one
@@ -30,11 +31,13 @@ class File:
     identifier : its id
     path : where it is
     spacing_mm : (dims,) as someone stated it, for files that do not say
+    slice_index : of the slice to seek peaks in, NaN for the middle one, if one is asked for
     """
 
     identifier: str
     path: Path
     spacing_mm: tuple[float, ...] | None = None
+    slice_index: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class FileSettings:
     method, device, tile, memory_gb, score : see `weakspot.predict.predict`
     size : of the maximum filter, in voxels
     size_mm : the same in mm, instead
+    slice_axis : the axis across one slice of each image, if peaks are sought in that alone
     volume, nonfinite : see `weakspot.data.scans.read_scan`
     keep_maps : whether the maps are wanted, too
     """
@@ -56,6 +60,7 @@ class FileSettings:
     memory_gb: float | None = None
     size: int = SIZE_VOX
     size_mm: float | None = None
+    slice_axis: int | None = None
     score: str = "height"
     volume: int | None = None
     nonfinite: str = "reject"
@@ -102,6 +107,8 @@ def predict_files(run: Run, files: Sequence[File], settings: FileSettings) -> It
                 run.check(image.stored)
                 if settings.size_mm is not None and image.affine is None and file.spacing_mm is None:
                     raise InputError("its voxels have no known size in mm: give --size in voxels")
+                if settings.slice_axis is not None:
+                    slice_index(file.slice_index, image.stored.shape[1 + settings.slice_axis])
             except InputError as error:
                 broken.append(FoundInFile(file.identifier, str(error)))
             else:
@@ -113,6 +120,10 @@ def predict_files(run: Run, files: Sequence[File], settings: FileSettings) -> It
             file, affine = read[index]
             yield file.spacing_mm if affine is None else spacing_of(affine)
 
+    def places() -> Iterator[tuple[int, float]]:
+        for index in itertools.count():
+            yield cast(int, settings.slice_axis), read[index][0].slice_index
+
     predictions = predict(
         run,
         images(),
@@ -121,6 +132,7 @@ def predict_files(run: Run, files: Sequence[File], settings: FileSettings) -> It
         tile=settings.tile,
         memory_gb=settings.memory_gb,
         spacing_mm=None if settings.size_mm is None else spacings(),
+        slices=None if settings.slice_axis is None else places(),
         size=settings.size_mm or settings.size,
         score=settings.score,
     )

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from weakspot.data.cohort import Cohort, read_cohort
-from weakspot.data.geometry import Geometry, geometry_of
+from weakspot.data.geometry import Geometry, axis_named, geometry_of
 from weakspot.data.points import COLUMNS, Points, PointsTable, number, points_of, read_points
 from weakspot.data.problems import refuse
 from weakspot.data.tables import read_table
@@ -80,7 +80,7 @@ def read_scenes(
     ids |= {str(path): list(table["id"]) for path, table in predicted.values()}
     _refuse_unknown(cohort, images.ids, ids)
     dims = _common_dims([*found.values(), *objects])
-    axis = None if slice_axis is None else _axis(slice_axis, dims)
+    axis = None if slice_axis is None else axis_named(slice_axis, dims)
 
     known = set(images.ids)
     with _said_of(cohort):
@@ -199,16 +199,6 @@ def _common_dims(tables: Sequence[PointsTable]) -> int:
         if table.dims != first.dims:
             raise InputError(f"{first.path} is in {first.dims}D, {table.path} in {table.dims}D: expected the same")
     return first.dims
-
-
-def _axis(text: str, dims: int) -> int:
-    axes = COLUMNS[dims]["coordinates"]
-    if dims != 3:
-        raise InputError(f"a slice along the axis {text}: that takes volumes, and the points are in {dims}D")
-    named = {**{axis: place for place, axis in enumerate(axes)}, **{str(place): place for place in range(dims)}}
-    if text not in named:
-        raise InputError(f"slice axis {text!r}: expected {', '.join(axes)} or its number, 0 to {dims - 1}")
-    return named[text]
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from weakspot.data.cohort import CohortWarning, cohort_of_images
 from weakspot.data.images import load_images, read_image
 from weakspot.data.points import read_points
 from weakspot.data.scans import read_scan, write_scan
+from weakspot.detection import candidates
 from weakspot.geometry import spacing_of, to_voxel, to_world
 from weakspot.predict import predict
 from weakspot.training.run import load
@@ -80,6 +81,32 @@ def test_the_maximum_filter_in_mm_is_rounded_to_voxels_by_each_scans_spacing(
     write_scan(tmp_path / "nowhere.nii.gz", read_scan(cohort / "002.nii.gz").values, None)
     said = fails("predict", trained, tmp_path / "nowhere.nii.gz", "--size-mm", 3, "--out", tmp_path / "out")
     assert "no known size in mm" in said
+
+
+def test_peaks_are_sought_in_the_annotated_slice_alone(cohort: Path, trained: Path, tmp_path: Path):
+    lines = [
+        "id,image,slice",
+        f"a,{cohort / '009.nii.gz'},2",
+        f"b,{cohort / '010.nii.gz'},",
+        f"c,{cohort / '009.nii.gz'},9",
+    ]
+    (tmp_path / "table.csv").write_text("\n".join(lines))
+    arguments = ["predict", trained, tmp_path / "table.csv", "--threads", 1, "--slice-axis", "k", "--score", "mass"]
+    said = run(*arguments, "--out", tmp_path / "out", code=1).stderr
+    assert "id c: slice 9: expected a whole number from 0 to 8" in said
+    found = read_points(tmp_path / "out" / "detections.csv")
+    for name, number, index in (("a", "009", 2), ("b", "010", 4)):
+        [whole] = predict(load(trained), [read_image(cohort / f"{number}.nii.gz")])
+        flat = candidates(whole.attention[..., index], score="mass")
+        assert set(found[name].coordinates[:, 2]) == {index}
+        assert np.array_equal(found[name].coordinates[:, :2], flat.points)
+        # A share of the count of the whole volume, whose training images had 13x11x9 voxels.
+        assert np.allclose(
+            found[name].scores, flat.masses * whole.attention[..., index].size / (13 * 11 * 9), rtol=1e-4
+        )
+    (tmp_path / "table.csv").write_text("\n".join(lines).replace(",2", ",two"))
+    assert "row 2 (id a): 'two' is no number" in fails(*arguments, "--out", tmp_path / "none")
+    assert "expected i, j, k" in fails(*arguments[:-4], "--slice-axis", "y", "--out", tmp_path / "none")
 
 
 def contents(folder: Path) -> dict[str, bytes]:

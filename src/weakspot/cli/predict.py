@@ -28,6 +28,12 @@ def predict(
         float | None,
         typer.Option(help="The same in mm, by each scan's spacing (of 2D images, the table's spacing_y, spacing_x)."),
     ] = None,
+    slice_axis: Annotated[
+        str | None,
+        typer.Option(
+            help="Seek only in the table's slice across i, j or k (or 0, 1, 2), the middle one where that is empty."
+        ),
+    ] = None,
     split: Annotated[str | None, typer.Option(help="Only the rows of this split: train, val, test.")] = None,
     maps: Annotated[
         bool, typer.Option("--maps", help="Write the attention maps too: .nii.gz of scans, .npy of 2D images.")
@@ -63,7 +69,7 @@ def predict(
     import weakspot
     from weakspot.cli.console import counting_bar, new_folder, say, write_json
     from weakspot.data.cohort import cohort_of_images, read_cohort
-    from weakspot.data.geometry import geometry_of
+    from weakspot.data.geometry import axis_named, geometry_of, stated_slices
     from weakspot.data.points import Points, write_points
     from weakspot.data.problems import refuse
     from weakspot.data.scans import write_scan
@@ -97,12 +103,14 @@ def predict(
         )
     # Scans say their spacing themselves.
     stated = geometry_of(cohort, dims, spacing=True).spacing_mm if size_mm is not None and dims == 2 else None
+    axis = None if slice_axis is None else axis_named(slice_axis, dims)
+    within = stated_slices(cohort).tolist() if slice_axis is not None else [np.nan] * len(cohort)
     files = [
-        File(name, path.absolute(), None if stated is None else tuple(stated[index].tolist()))
+        File(name, path.absolute(), None if stated is None else tuple(stated[index].tolist()), within[index])
         for index, (name, path) in enumerate(zip(cohort.ids, cohort.paths, strict=True))
     ]
     settings = FileSettings(
-        used, str(chosen), sizes, memory_gb, size or SIZE_VOX, size_mm, score, volume, nonfinite, keep_maps=maps
+        used, str(chosen), sizes, memory_gb, size or SIZE_VOX, size_mm, axis, score, volume, nonfinite, keep_maps=maps
     )
     if workers is None and not (scheduler or scheduler_file):
         found = _here(trained, files, settings)
@@ -150,6 +158,7 @@ def predict(
                     "maximum_filter": {"size": size_mm, "unit": "mm"}
                     if size_mm
                     else {"size": size or SIZE_VOX, "unit": "vox"},
+                    "slice_axis": axis,
                     "coordinates": "voxel indices of the image as stored, from 0; of scans, world mm (RAS+) too",
                     "count_refers_to_shape": trained.shape,
                     "images": len(points),

@@ -67,6 +67,32 @@ def geometry_of(cohort: Cohort, dims: int, *, spacing: bool = False, slice_axis:
     return Geometry(spacing_mm, sizes, slices)
 
 
+def axis_named(text: str, dims: int) -> int:
+    """Return the axis across slices that is named i, j or k, or by its number; refuse others, and images in 2D."""
+    axes = COLUMNS[dims]["coordinates"]
+    if dims != 3:
+        raise InputError(f"a slice along the axis {text}: that takes volumes, and the points are in {dims}D")
+    named = {**{axis: place for place, axis in enumerate(axes)}, **{str(place): place for place in range(dims)}}
+    if text not in named:
+        raise InputError(f"slice axis {text!r}: expected {', '.join(axes)} or its number, 0 to {dims - 1}")
+    return named[text]
+
+
+def stated_slices(cohort: Cohort) -> FloatArray:
+    """Return (images,) the numbers in the column ``slice``, NaN where it is empty or missing.
+
+    Raises
+    ------
+    InputError
+        Lists every row with something else.
+    """
+    texts = list(cohort.table["slice"]) if "slice" in cohort.table else [""] * len(cohort)
+    rows = zip(cohort.table.index, cohort.ids, texts, strict=True)
+    wrong = [(row, name, text) for row, name, text in rows if text.lower() not in MISSING and np.isnan(number(text))]
+    refuse("the column slice", [f"row {row} (id {name}): {text!r} is no number" for row, name, text in wrong])
+    return np.array([number(text) for text in texts])
+
+
 def _spacing(cohort: Cohort, dims: int, found: list[list[str]]) -> FloatArray:
     """Return (images, dims) numbers above 0; what is wrong goes to ``found``, a list an image."""
     return np.stack([_positive(cohort, name, found) for name in _columns(cohort, "spacing", "mm", dims)], axis=1)
