@@ -40,10 +40,9 @@ def demo(
     from weakspot.errors import InputError
     from weakspot.report.figures import Curve, froc_figure, save
     from weakspot.settings import to_dict
-    from weakspot.studies.digits import MAX_FP, examples, find_on_grids, learnt_from, train_on_grids
+    from weakspot.studies.digits import MAX_FP, digit_recipe, examples, find_on_grids, learnt_from, train_on_grids
     from weakspot.studies.published import mnist_cell
     from weakspot.training.interrupt import Interrupted
-    from weakspot.training.recipes import choose_recipe
     from weakspot.training.run import fingerprint, load
     from weakspot.training.settings import FitSettings
 
@@ -51,9 +50,7 @@ def demo(
     use_cpu(threads)
     chosen = choose_device(device)
     grids = digit_grids(digit, digits_from, seed)
-    settings = FitSettings(
-        choose_recipe(recipe, steps=steps), objective, seed, precision=choose_precision("auto", chosen)
-    )
+    settings = FitSettings(digit_recipe(recipe, steps), objective, seed, precision=choose_precision("auto", chosen))
     folder = out / "run"
     own = folder.exists() or (out / "run.partial").exists()
     if out.exists() and not own and (not out.is_dir() or any(out.iterdir())):

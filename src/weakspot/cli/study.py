@@ -68,13 +68,13 @@ def mnist(
         from weakspot.data.digit_pools import load_pools
         from weakspot.devices import cores
         from weakspot.settings import to_dict
+        from weakspot.studies.digits import digit_recipe
         from weakspot.studies.mnist import ALL, study_units
         from weakspot.studies.mnist_data import MnistSettings, describe
-        from weakspot.training.recipes import choose_recipe
 
         source = None if digits_from is None else str(digits_from.absolute())
         described = describe(load_pools(source))
-        settings = MnistSettings(choose_recipe(recipe, steps=steps), described, _three(sizes), width)
+        settings = MnistSettings(digit_recipe(recipe, steps), described, _three(sizes), width)
         chosen = methods.split(",") if methods else list(ALL)
         units = study_units(settings, _digits(digits), chosen, objectives.split(","), seeds, source, device)
         at_once = max(cores() // threads, 1) if workers is None else workers
