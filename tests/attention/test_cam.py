@@ -13,7 +13,7 @@ from weakspot.attention import METHODS, attend, count_residual
 from weakspot.attention.cam import cam
 from weakspot.errors import InputError
 from weakspot.networks.blocks import Head
-from weakspot.networks.normalisation import attach
+from weakspot.networks.normalisation import standardise
 from weakspot.types import CountOutput
 
 
@@ -132,8 +132,8 @@ def test_only_weakspots_own_networks_have_a_head_to_read(method):
 
 
 @pytest.mark.parametrize("method", ["cam", "gated", "grad_cam"])
-def test_batch_norm_has_to_be_folded_first(method):
+def test_norms_have_to_be_folded_first(method):
     network = randomised("base", 2)
-    attach(network)
-    with pytest.raises(InputError, match=r"fold it first"):
+    standardise(network, lambda: [torch.zeros(1, 1, 4, 4, dtype=torch.float64)])
+    with pytest.raises(InputError, match=r"fold them first"):
         attend(method, network, torch.zeros(1, 1, 4, 4))

@@ -20,9 +20,9 @@ from weakspot.training.settings import FitSettings
 def test_counts_and_gradients_are_nearly_those_of_float32(name: str, dims: int, norms: bool):
     torch.manual_seed(0)
     network = build(name, dims, width=4)
+    images = torch.rand(4, 1, *[20] * dims) * torch.arange(1, 5).view(4, *[1] * (dims + 1))
     if norms:
-        normalisation.attach(network)
-    images = torch.rand(4, 1, *[20] * dims)
+        normalisation.standardise(network, lambda: [images])
     found = []
     for enabled in (False, True):
         network.zero_grad()

@@ -27,15 +27,10 @@ from weakspot.training.settings import FitSettings
 
 
 def test_how_many_at_once_is_a_matter_of_memory(tmp_path: Path):
-    one, three, all_but_one = (
-        weights(FAST, tmp_path / str(at_once), at_once=at_once) for at_once in (1, 3, FAST.batch_size - 1)
-    )
+    one, three, whole = (weights(FAST, tmp_path / str(at_once), at_once=at_once) for at_once in (1, 3, None))
     for name, value in one.items():
         torch.testing.assert_close(three[name], value, rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(all_but_one[name], value, rtol=1e-4, atol=1e-5)
-    whole, as_many = (weights(FAST, tmp_path / f"{n} at once", at_once=n) for n in (None, FAST.batch_size))
-    assert all(torch.equal(whole[name], as_many[name]) for name in whole)
-    assert not torch.allclose(whole["conv1.weight"], one["conv1.weight"], atol=1e-3)
+        torch.testing.assert_close(whole[name], value, rtol=1e-4, atol=1e-5)
 
 
 def test_volumes_one_by_one_are_learnt_from(tmp_path: Path):
@@ -57,11 +52,8 @@ def test_norms_are_put_on_a_trained_network_without_changing_its_counts(name: st
         assert layer.norm.variance.std() > 0  # statistics were taken
     with torch.inference_mode():
         torch.testing.assert_close(network(images).count, before, rtol=1e-3, atol=1e-4)
-        # The statistics of all at once are these.
-        normalisation.recalibrate(network, lambda: [images])
-        torch.testing.assert_close(network(images).count, before, rtol=1e-2, atol=1e-3)
         normalisation.fold(network)
-        torch.testing.assert_close(network(images).count, before, rtol=1e-2, atol=1e-3)
+        torch.testing.assert_close(network(images).count, before, rtol=1e-3, atol=1e-4)
 
 
 def run_of(out: Path, size: int = 12, steps: int = 8, name: str = "gp_unet", **options):
@@ -94,8 +86,8 @@ def test_a_training_begins_with_another_networks_weights(tmp_path: Path, at_once
 def test_it_goes_on_better_than_from_nothing(tmp_path: Path):
     first = run_of(tmp_path / "first", steps=100)
     fresh, tuned = (
-        run_of(tmp_path / out, steps=3, init_from=start).settings["result"]["validation_loss"]
-        for out, start in (("fresh", None), ("tuned", first))
+        run_of(tmp_path / out, steps=4, rate=rate, init_from=start).settings["result"]["validation_loss"]
+        for out, rate, start in (("fresh", 1e-2, None), ("tuned", 1e-3, first))
     )
     assert tuned < 0.5 * fresh
 
@@ -150,7 +142,7 @@ def log_of(folder: Path) -> np.ndarray:
         return np.array([[float(row["train_loss"]), float(row["validation_loss"])] for row in csv.DictReader(file)])
 
 
-@pytest.mark.parametrize("options", [[], ["--at-once", "2"]], ids=["batch norm over both", "gradients added up"])
+@pytest.mark.parametrize("options", [[], ["--at-once", "2"]], ids=["all at once", "in parts"])
 def test_two_processes_train_the_network_that_one_does(scans: Path, tmp_path: Path, options: list[str]):
     arguments = [
         "train",

@@ -32,7 +32,7 @@ def cam(network: nn.Module, images: Tensor) -> Tensor:
     Raises
     ------
     InputError
-        For a network that is not weakspot's, or whose head still has batch norm.
+        For a network that is not weakspot's, or whose head still has its norm.
 
     Examples
     --------
@@ -84,7 +84,7 @@ def pooling_head(network: nn.Module, method: str) -> Head:
     if head.norm is not None:
         raise InputError(
             f"{method} takes a network in its delivered form, and this {type(network).__name__} still has the "
-            "batch norm of its training: fold it first (weakspot.networks.normalisation.fold)"
+            "norms of its training: fold them first (weakspot.networks.normalisation.fold)"
         )
     return head
 

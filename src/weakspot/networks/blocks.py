@@ -5,7 +5,6 @@ the convolution of a concatenation is the sum of the convolutions of its parts, 
 scale is convolved there (see `Convolution`).
 """
 
-import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -37,8 +36,6 @@ DIMS = {
 # Taps of a transposed convolution of size 4 and stride 2 that equals "nearest upsampling by 2, then a convolution of
 # size 3" along one axis: row t holds the taps of the small kernel that one coarse value meets at fine offset t - 1.
 _UPSAMPLING_TAPS = torch.tensor([[0.0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])
-
-_SAMPLES = 64  # voxels of an image, at the least, for the statistics of a norm
 
 
 def upsampling_kernel(weight: Tensor) -> Tensor:
@@ -132,7 +129,7 @@ class Convolution(nn.Module):
         weight: Tensor = self.weight
         bias: Tensor = self.bias
         if self.norm is not None:
-            weight, bias = self.normalised(self.norm(lambda: self._sample(fine, joined)))
+            weight, bias = self.normalised(self.norm(lambda: self.linear(fine, joined, self.weight, None)))
         return F.relu_(self.linear(fine, joined, weight, bias))
 
     def normalised(self, affine: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -141,37 +138,17 @@ class Convolution(nn.Module):
         weight = self.weight * scale.reshape(-1, *[1] * (self.dims + 1))
         return weight.contiguous(memory_format=DIMS[self.dims].memory_format), shift
 
-    def linear(
-        self, fine: Sequence[Tensor], coarse: Tensor | None, weight: Tensor, bias: Tensor | None, stride: int = 1
-    ) -> Tensor:
-        """Return the convolution alone, at every voxel or (``stride`` 2, 4, ...) at every stride-th along each axis."""
+    def linear(self, fine: Sequence[Tensor], coarse: Tensor | None, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Return the convolution alone."""
         dim = DIMS[self.dims]
         *kernels, coarse_kernel = torch.split(weight, [*self.fine, sum(self.coarse)], dim=1)
         padding = weight.shape[-1] // 2
-        total = dim.conv(fine[0], kernels[0], bias, padding=padding, stride=stride)
+        total = dim.conv(fine[0], kernels[0], bias, padding=padding)
         for part, kernel in zip(fine[1:], kernels[1:], strict=True):
-            total.add_(dim.conv(part, kernel, padding=padding, stride=stride))
+            total.add_(dim.conv(part, kernel, padding=padding))
         if coarse is None:
             return total
-        transposed = upsampling_kernel(coarse_kernel)
-        if stride == 1:
-            return total.add_(dim.conv_transpose(coarse, transposed, stride=2, padding=1))
-        # At even fine positions the transposed kernel meets two coarse values an axis, with its taps 3 and 1.
-        kernel = transposed.transpose(0, 1)
-        for axis in range(2, kernel.ndim):
-            kernel = kernel.index_select(axis, torch.tensor([3, 1], device=kernel.device))
-        sampled = dim.conv(F.pad(coarse, [1, 0] * self.dims), kernel, stride=stride // 2)
-        return total.add_(crop(sampled, total.shape[2:]))
-
-    def _sample(self, fine: Sequence[Tensor], coarse: Tensor | None) -> Tensor:
-        """Return the convolution's output, without bias, at enough voxels for its statistics.
-
-        What the output depends on is held fixed: the statistics' gradient goes to the weight alone.
-        """
-        voxels = math.prod(fine[0].shape[2:])
-        stride = next(stride for stride in (4, 2, 1) if stride == 1 or voxels >= _SAMPLES * stride**self.dims)
-        fixed = None if coarse is None else coarse.detach()
-        return self.linear([part.detach() for part in fine], fixed, self.weight, None, stride)
+        return total.add_(dim.conv_transpose(coarse, upsampling_kernel(coarse_kernel), stride=2, padding=1))
 
 
 def _full_precision(values: Tensor) -> AbstractContextManager[object]:

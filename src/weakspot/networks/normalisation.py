@@ -1,11 +1,13 @@
-"""Batch norm as a way to train: attached to a network for the fitting, folded away before it is delivered.
+"""Standardised features as a way to train: norms that are fixed before the first step and folded away after the last.
 
-Batch norm is an affine map per channel once its statistics are fixed, so it folds exactly into the convolution before
-it, and on the pooled features into the head. The delivered network is the paper's, parameter for parameter.
+A norm makes the features of the training images, as the first weights give them, have mean 0 and variance 1, channel
+by channel (as a data-dependent initialisation does: Krähenbühl et al. 2016, Mishkin and Matas 2016), and the optimizer
+then works on weights for such features. It is an affine map per channel, so it folds exactly into the convolution
+before it, and on the pooled features into the head. The delivered network is the paper's, parameter for parameter.
 
-It is folded while training too: the statistics come from a sparse sample of the convolution's output, and the full
-convolution is then computed once, with weights that normalise. That spares the passes over the full feature maps that
-batch norm otherwise takes, a third of a training step on a CPU.
+The statistics do not follow the batches, as those of batch norm do. The mean of an image's features is its count, so
+batch norm gives all batches the same mean and spread of counts, which counts of lesions, many zeros and a long tail, do
+not have (benchmarks/README.md says what that cost). And a batch may be passed forward in parts, or volume by volume.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -13,17 +15,15 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 from torch import Tensor, nn
 
-from weakspot import processes
 from weakspot.networks.blocks import Convolution, Head
 
 _EPSILON = 1e-5
 
 
 class Normalisation(nn.Module):
-    """The affine map of batch norm: ``weight * (x - mean) / sqrt(variance + epsilon) + bias``, per channel.
+    """The affine map ``weight * (x - mean) / sqrt(variance + epsilon) + bias``, per channel.
 
-    Mean and variance are those of the batch in training mode, of all processes' parts of it, and those of the training
-    set (see `recalibrate`) otherwise.
+    Weight and bias are trained; mean and variance are set by `standardise` or `attach_to_trained`.
     """
 
     def __init__(self, channels: int) -> None:
@@ -35,32 +35,28 @@ class Normalisation(nn.Module):
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("variance", torch.ones(channels))
         self.gathered: list[tuple[int, Tensor, Tensor]] | None = None
+        self.used_at_once = False
 
-    def forward(self, sample: Callable[[], Tensor]) -> tuple[Tensor, Tensor]:
+    def forward(self, values: Callable[[], Tensor]) -> tuple[Tensor, Tensor]:
         """Return (scale, shift), each (channels,).
 
         Parameters
         ----------
-        sample : () -> values (batch, channels, *any) to take the statistics of
+        values : () -> what is normed, (batch, channels, *any), asked for where statistics are gathered
         """
         mean, variance = self.mean, self.variance
-        if self.training or self.gathered is not None:
-            values = sample().to(self.weight.dtype).transpose(0, 1).flatten(1)
-            if self.gathered is None and processes.size() > 1:
-                mean, variance = _of_all_processes(values)
-            else:
-                variance, mean = torch.var_mean(values, dim=1, correction=0)
-            if self.gathered is not None:
-                self.gathered.append((values.shape[1], mean, variance))
-                if not self.training:
-                    mean, variance = self.mean, self.variance
+        if self.gathered is not None:
+            found = values().to(self.weight.dtype).transpose(0, 1).flatten(1)
+            own_variance, own_mean = torch.var_mean(found, dim=1, correction=0)
+            self.gathered.append((found.shape[1], own_mean, own_variance))
+            if self.used_at_once:
+                mean, variance = own_mean, own_variance
         scale = self.weight * (variance + _EPSILON).rsqrt()
         return scale, self.bias - mean * scale
 
-    def gather(self, and_use: bool = True) -> None:
-        """Keep the statistics of every batch from now on, and norm the batch by them or by the fixed ones."""
-        self.train(and_use)
-        self.gathered = []
+    def gather(self, use_at_once: bool) -> None:
+        """Gather the statistics of every batch from now on, and norm each batch by its own or by the fixed ones."""
+        self.gathered, self.used_at_once = [], use_at_once
 
     @torch.no_grad()
     def settle(self) -> None:
@@ -74,46 +70,60 @@ class Normalisation(nn.Module):
         self.gathered = None
 
 
-def _of_all_processes(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and variance (channels,) of all processes' values (channels, any), which may be none."""
-    number = torch.tensor(float(values.shape[1]), device=values.device)
-    processes.add_up(number)
-    mean = processes.total(values.sum(1)) / number
-    return mean, processes.total((values - mean[:, None]).square().sum(1)) / number
-
-
-def _normalised(network: nn.Module) -> Iterator[Convolution | Head]:
-    """Yield the layers that have batch norm: a network's own convolutions and its head."""
+def _layers(network: nn.Module) -> Iterator[Convolution | Head]:
+    """Yield the layers that have norms: a network's own convolutions and its head."""
     return (layer for layer in network.children() if isinstance(layer, Convolution | Head))
 
 
-def attach(network: nn.Module) -> None:
-    """Put batch norm after every convolution, before its ReLU, and on the pooled features."""
-    for layer in _normalised(network):
-        layer.norm = Normalisation(len(layer.weight))
+def _attach(network: nn.Module) -> None:
+    for layer in _layers(network):
+        layer.norm = Normalisation(len(layer.weight)).to(layer.weight)
+
+
+@torch.no_grad()
+def standardise(network: nn.Module, batches: Callable[[], Iterable[Tensor]]) -> None:
+    """Put norms after every convolution, before its ReLU, and on the pooled features, with the images' statistics.
+
+    The head's come last, from features as the fixed norms of the convolutions give them: its weights amplify small
+    differences of the pooled features, so that those of features normed batch by batch shift the count (by up to 0.9 in
+    one measured case).
+
+    Parameters
+    ----------
+    network : of `weakspot.networks.build`
+    batches : () -> images (batch, channels, *spatial), called twice
+    """
+    _attach(network)
+    layers = list(_layers(network))
+    for kind in (Convolution, Head):
+        norms = [layer.norm for layer in layers if isinstance(layer, kind) and isinstance(layer.norm, Normalisation)]
+        for norm in norms:
+            norm.gather(use_at_once=True)
+        for images in batches():
+            network(images)
+        for norm in norms:
+            norm.settle()
 
 
 @torch.no_grad()
 def attach_to_trained(network: nn.Module, batches: Callable[[], Iterable[Tensor]]) -> None:
-    """Put batch norm on a network that is trained already, such that its counts on these images stay as they are.
+    """Put norms on a network that is trained already, which leaves its counts as they are.
 
-    The statistics are those of the features on the images, and the norms' own parameters undo them. The head's are
-    undone in its weights, so that these are for features of unit variance, as in a network that starts anew.
+    The norms' own parameters undo the statistics of the features. The head's are undone in its weights, so that these
+    are for features of unit variance, as in a network that starts anew.
 
     Parameters
     ----------
     batches : () -> images (batch, channels, *spatial), called once
     """
-    attach(network)
-    layers = list(_normalised(network))
+    _attach(network)
+    layers = list(_layers(network))
     norms = [layer.norm for layer in layers if isinstance(layer.norm, Normalisation)]
     for layer, norm in zip(layers, norms, strict=True):
         norm.weight.fill_((1 + _EPSILON) ** 0.5)  # with statistics 0 and 1 the identity
         if isinstance(layer, Convolution):
             norm.bias.copy_(layer.bias)
-    network.eval()
-    for norm in norms:
-        norm.gather(and_use=False)
+        norm.gather(use_at_once=False)
     for images in batches():
         network(images)
     for layer, norm in zip(layers, norms, strict=True):
@@ -130,40 +140,14 @@ def attach_to_trained(network: nn.Module, batches: Callable[[], Iterable[Tensor]
 
 @torch.no_grad()
 def fold(network: nn.Module) -> None:
-    """Fold the norms into the weights and take them off; in evaluation mode the counts stay the same."""
-    for layer in _normalised(network):
+    """Fold the norms into the weights and take them off; the counts stay the same."""
+    for layer in _layers(network):
         if layer.norm is not None:
-            layer.norm.eval()
-            weight, bias = layer.normalised(layer.norm(_no_sample))
+            weight, bias = layer.normalised(layer.norm(_nothing))
             layer.weight.copy_(weight)
             layer.bias.copy_(bias)
             layer.norm = None
 
 
-def _no_sample() -> Tensor:
-    raise AssertionError("in evaluation mode the statistics are fixed")
-
-
-@torch.no_grad()
-def recalibrate(network: nn.Module, batches: Callable[[], Iterable[Tensor]]) -> None:
-    """Fix the statistics to those of all batches, and put the network into evaluation mode.
-
-    The head's come last, from features as the fixed norms of the convolutions give them: its weights amplify small
-    differences of the pooled features, so that those of features normalised batch by batch shift the count (by up to
-    0.9 in one measured case).
-
-    Parameters
-    ----------
-    batches : () -> images (batch, channels, *spatial), called twice
-    """
-    layers = list(_normalised(network))
-    for kind in (Convolution, Head):
-        norms = [layer.norm for layer in layers if isinstance(layer, kind) and isinstance(layer.norm, Normalisation)]
-        network.eval()
-        for norm in norms:
-            norm.gather()
-        for images in batches():
-            network(images)
-        for norm in norms:
-            norm.settle()
-    network.eval()
+def _nothing() -> Tensor:
+    raise AssertionError("statistics are still being gathered")

@@ -111,16 +111,16 @@ class _Fit:
 
     def _begin(self, start: Mapping[str, Tensor] | None) -> None:
         """Give the network its first weights and norms."""
-        images = self._some_images
+        self.network.eval()  # nothing in it hangs on the mode, and what is delivered is in this one
         if start is None:
             initialise(self.network, self.settings, self.train.counts)
-            self.network.to(self.device)
-            if self.recipe.batch_norm and not self.settings.whole_batches:
-                normalisation.recalibrate(self.network, images)
-            return
-        self.network.load_state_dict(start)
-        if self.recipe.batch_norm:
-            normalisation.attach_to_trained(self.network, images)
+        else:
+            self.network.load_state_dict(start)
+        if self.recipe.standardise:
+            attach = normalisation.standardise if start is None else normalisation.attach_to_trained
+            attach(self.network, self._some_images)
+            if not all(bool(torch.isfinite(value).all()) for value in self.network.state_dict().values()):
+                raise InputError("the features of the training images are not finite: look at the images' values")
             let_go_of_bias(self.network, self.settings)
 
     def run(self) -> list[dict[str, float]]:
@@ -128,6 +128,7 @@ class _Fit:
         state = self.state
         if complaint := state.restore(self.folder):
             warnings.warn(complaint, RuntimeWarning, stacklevel=3)
+        processes.align(*self.network.state_dict().values())
         began, saved = time.monotonic() - state.seconds, time.monotonic()
         with caught_signals() as stopped:
             while not self._finished():
@@ -150,7 +151,6 @@ class _Fit:
         # Take the norms off, then put in the weights that were folded at the time.
         normalisation.fold(self.network)
         self.network.load_state_dict(state.best)
-        self.network.eval()
         return state.history
 
     @property
@@ -174,7 +174,6 @@ class _Fit:
         chosen = order[state.step * size : (state.step + 1) * size]
         for group in state.optimizer.param_groups:
             group["lr"] = learning_rate(self.recipe, step, self.steps)
-        self.network.train(self.settings.whole_batches)
         state.optimizer.zero_grad()
         value = self._backward(chosen, step)
         if not math.isfinite(value):
@@ -194,13 +193,13 @@ class _Fit:
         dims = len(self.train.images.batch(chosen[:1]).shape) - 2
         rng = generator(self.settings.seed, "augmentation", step)
         transforms = augment.sample(rng, len(chosen), dims, self.settings.augmentation)
-        targets = self._targets_of(chosen)
+        targets = self.targets[chosen]
         own = np.arange(len(chosen))[processes.rank() :: processes.size()]
         value = torch.zeros((), device=self.device)
         for part in np.array_split(own, max(1, math.ceil(len(own) / (self.settings.at_once or len(chosen))))):
             with self._autocast():
                 count = self.network(self._moved(self._images(self.train, chosen[part]), transforms[part], step)).count
-            # A process without an image in the batch still takes part in the others' statistics.
+            # A process may have no image of a batch: nothing, but gradients of it.
             loss = self.objective.loss(count.float(), targets[part]) if len(part) else count.float().sum()
             loss = loss * (len(part) / len(chosen))
             torch.autograd.backward(loss)
@@ -253,11 +252,7 @@ class _Fit:
         return InputError(f"{what}: train anew with a lower learning rate{look}{best}")
 
     def _validation_loss(self) -> float:
-        """Return the loss on the validation images, the norms' statistics being those of the training images."""
-        if self.recipe.batch_norm and self.settings.whole_batches:
-            with self._autocast():
-                normalisation.recalibrate(self.network, self._some_images)
-        self.network.eval()
+        """Return the loss on the validation images."""
         counts = torch.zeros(len(self.validation.images), device=self.device)
         with torch.inference_mode(), self._autocast():
             for chunk in self._chunks(self.validation)[processes.rank() :: processes.size()]:
@@ -266,7 +261,7 @@ class _Fit:
         return self.objective.loss(counts, self._targets(self.validation)).item()
 
     def _some_images(self) -> Iterator[Tensor]:
-        """Yield training images for the statistics of norms, as they are: moved ones are blurred by the resampling."""
+        """Yield training images for the statistics of norms."""
         voxels = math.prod(self.train.images.batch(np.arange(1)).shape[2:])
         most = min(_STATISTICS, max(_STATISTICS_LEAST, _STATISTICS_VOXELS // voxels))
         return (self._images(self.train, chunk) for chunk in self._chunks(self.train, most))
@@ -288,17 +283,6 @@ class _Fit:
         if done >= self.recipe.resampled_until:
             transforms = augment.without_resampling(transforms)
         return augment.apply(images, transforms)
-
-    def _targets_of(self, chosen: Indices) -> Tensor:
-        """Return the targets of a batch, under regression with batch norm moved to the mean of all.
-
-        The norm on the pooled features makes the mean prediction of every batch the same, so what a batch's mean target
-        says is noise.
-        """
-        targets = self.targets[chosen]
-        if self.recipe.batch_norm and self.settings.whole_batches and self.settings.objective == "regression":
-            targets = targets - targets.mean() + self.targets.mean()
-        return targets
 
     def _images(self, examples: Examples, chosen: Indices) -> Tensor:
         return torch.from_numpy(examples.images.batch(chosen)).to(self.device)

@@ -8,7 +8,6 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from weakspot.networks import normalisation
 from weakspot.networks.blocks import Head
 from weakspot.seeding import generator
 from weakspot.training.objectives import OBJECTIVES
@@ -17,10 +16,10 @@ from weakspot.training.settings import FitSettings
 
 @torch.no_grad()
 def initialise(network: nn.Module, settings: FitSettings, counts: NDArray[np.integer[Any]]) -> None:
-    """Draw the network's weights, and put norms on it where the recipe has them.
+    """Draw the network's weights.
 
     Biases are zero. "gaussian" draws from N(0, 1) (section 3.5), "he" from N(0, 2 / fan-in), and N(0, 1 / fan-in) for
-    the head. With batch norm, the head's bias is the constant output with the lowest loss on ``counts`` (n,).
+    the head. For standardised features, the head's bias is the constant output with the lowest loss on ``counts`` (n,).
     """
     rng = generator(settings.seed, "weights")
     for name, parameter in network.named_parameters():
@@ -33,8 +32,7 @@ def initialise(network: nn.Module, settings: FitSettings, counts: NDArray[np.int
             fan_in = parameter[0].numel() if layered else parameter.numel()
             deviation = math.sqrt((2 if layered else 1) / fan_in)
         parameter.copy_(torch.from_numpy(deviation * rng.standard_normal(parameter.shape)))
-    if settings.recipe.batch_norm:
-        normalisation.attach(network)
+    if settings.recipe.standardise:
         objective = OBJECTIVES[settings.objective]
         start = objective.start(objective.target(torch.tensor(counts, dtype=torch.float32)))
         let_go_of_bias(network, settings).bias.copy_(start)

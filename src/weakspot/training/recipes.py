@@ -17,12 +17,13 @@ class Recipe:
     one_cycle : warm up over a part of the steps, then anneal to zero along a cosine; else constant
     warm_up : that part, 0-1
     initial : distribution of the weights: "gaussian" is N(0, 1), "he" is He's
-    batch_norm : train with batch norm, folded away in what is delivered, and start from the best constant output
+    standardise : train on features standardised as the first weights give them, see
+        `weakspot.networks.normalisation`, and start from the best constant output
     zero_bias : train the head without a bias, under regression with mean pooling, so that the map's mean is the count
         Where all images hold about as many things in all, counts do not tell a map that is zero on what is not counted
         from one that gives each of these things the same share, for which the bias then makes up. The bias of the
-        paper's networks starts at zero and has reason to stay there; with batch norm it has none, and the map loses
-        its contrast.
+        paper's networks starts at zero and has reason to stay there; that of a head for standardised features has none,
+        and the map loses its contrast.
     flipped_until : the part of the steps, 0-1, after which images are no longer flipped
         Mirrored objects ask more of a small network than it will ever meet.
     resampled_until : the part after which they are no longer rotated, and moved by whole voxels alone
@@ -39,7 +40,7 @@ class Recipe:
     one_cycle: bool
     warm_up: float
     initial: str
-    batch_norm: bool
+    standardise: bool
     zero_bias: bool
     flipped_until: float
     resampled_until: float
@@ -58,7 +59,7 @@ RECIPES = {
         one_cycle=False,
         warm_up=0.0,
         initial="gaussian",
-        batch_norm=False,
+        standardise=False,
         zero_bias=False,
         flipped_until=1.0,
         resampled_until=1.0,
@@ -74,7 +75,7 @@ RECIPES = {
         one_cycle=True,
         warm_up=0.2,
         initial="he",
-        batch_norm=True,
+        standardise=True,
         zero_bias=True,
         flipped_until=0.4,
         resampled_until=0.75,

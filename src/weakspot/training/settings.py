@@ -48,8 +48,7 @@ class FitSettings:
     augmentation : how far images are moved
     precision : "float32", or "bfloat16" for mixed precision in the forward pass
     at_once : images of a batch in one forward pass of one process, None for all
-        Gradients are added up over the batch, so it is a matter of memory, but for batch norm: with fewer than all, the
-        norms keep the statistics that the training images have before the first step.
+        A matter of memory alone: gradients are added up over the batch.
     """
 
     recipe: Recipe
@@ -58,11 +57,6 @@ class FitSettings:
     augmentation: AugmentSettings = field(default_factory=AugmentSettings)
     precision: str = "float32"
     at_once: int | None = None
-
-    @property
-    def whole_batches(self) -> bool:
-        """Whether all images of a batch are passed forward at once."""
-        return self.at_once is None or self.at_once >= self.recipe.batch_size
 
 
 @dataclass(frozen=True)
