@@ -29,6 +29,12 @@ def among_processes(command: Callable[P, None]) -> Callable[P, None]:
 
         with processes.joined():
             command(*args, **kwargs)
+            several = processes.size() > 1
+        if several:
+            # Threads of gloo still hold tensors when the interpreter ends, and abort it (pytorch/pytorch#179291).
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(0)
 
     return joined
 
