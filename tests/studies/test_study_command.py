@@ -119,7 +119,7 @@ def test_two_workers_run_what_one_process_runs(tmp_path: Path, digits_file: Path
 
 @pytest.mark.slow
 def test_a_killed_worker_s_unit_is_run_again(tmp_path: Path, digits_file: Path):
-    process = begin(*study(tmp_path, digits_file, *ONE, "--workers", 1, "--steps", 60))
+    process = begin(*study(tmp_path, digits_file, *ONE, "--workers", 1, "--steps", 300))
     killed = wait_for_training(tmp_path)["pid"]
     os.kill(int(str(killed)), signal.SIGKILL)
     end(process, 0)
@@ -133,7 +133,7 @@ def test_a_killed_worker_s_unit_is_run_again(tmp_path: Path, digits_file: Path):
 def whole(tmp_path_factory: pytest.TempPathFactory, digits_file: Path) -> Path:
     """Run a small study without a break."""
     folder = tmp_path_factory.mktemp("whole")
-    run(*study(folder, digits_file, *ONE, "--workers", 0, "--steps", 60))
+    run(*study(folder, digits_file, *ONE, "--workers", 0, "--steps", 300))
     return folder
 
 
@@ -143,7 +143,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, digits_file: Path) -> Path:
 def test_cut_off_it_goes_on(
     tmp_path: Path, digits_file: Path, whole: Path, stop: signal.Signals, code: int, workers: int
 ):
-    arguments = study(tmp_path, digits_file, *ONE, "--workers", workers, "--steps", 60)
+    arguments = study(tmp_path, digits_file, *ONE, "--workers", workers, "--steps", 300)
     process = begin(*arguments)
     wait_for_training(tmp_path, 0.01)
     process.send_signal(stop)
@@ -153,7 +153,7 @@ def test_cut_off_it_goes_on(
             "error: interrupted; the same command goes on, and with --report it writes what is done so far"
         )
     assert not list((tmp_path / "units").glob("*.json"))
-    run(*study(tmp_path, digits_file, *ONE, "--workers", 0, "--steps", 60))
+    run(*study(tmp_path, digits_file, *ONE, "--workers", 0, "--steps", 300))
     cut, uncut = (
         json.loads((folder / "units" / "evaluate-classification-gp_unet-4-seed0.json").read_text())["result"]
         for folder in (tmp_path, whole)
