@@ -1,6 +1,6 @@
 """Throughput of ``weakspot predict`` over phantoms: two workers against one, and whether they write the same bytes.
 
-    python benchmarks/predict_workers.py [--n 40] [--region midbrain] [--width 32]
+    python benchmarks/predict_workers.py [--n 40] [--region midbrain] [--width 32] [--cohort COHORT]
 
 A network of the paper's width that was hardly trained: what it finds does not change what it takes. One thread each.
 """
@@ -28,15 +28,17 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=40)
     parser.add_argument("--region", default="midbrain")
     parser.add_argument("--width", type=int, default=32)
+    parser.add_argument("--cohort", type=Path, help="Volumes that are there already.")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        weakspot("phantom", "--out", folder / "phantoms", "--n", given.n, "--region", given.region)
-        cohort = folder / "regions" / f"cohort_{given.region}.csv"
-        weakspot("regions", folder / "phantoms" / "cohort.csv", "--region", given.region, "--out", cohort.parent)
+        cohort = given.cohort or folder / "regions" / f"cohort_{given.region}.csv"
+        if given.cohort is None:
+            weakspot("phantom", "--out", folder / "phantoms", "--n", given.n, "--region", given.region)
+            weakspot("regions", folder / "phantoms" / "cohort.csv", "--region", given.region, "--out", cohort.parent)
         run = folder / "run"
         weakspot("train", cohort, "--out", run, "--steps", 1, "--batch-size", 2, "--width", given.width)
-        print(f"{given.n} phantoms, {given.region}, {given.width} filters")
+        print(f"{given.n} volumes, {cohort.stem}, {given.width} filters")
         print("| workers | s | images a second | throughput |\n| ---: | ---: | ---: | ---: |")
         first, found = 0.0, []
         for workers in (1, 2):
