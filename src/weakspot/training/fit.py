@@ -120,7 +120,12 @@ class _Fit:
             attach = normalisation.standardise if start is None else normalisation.attach_to_trained
             attach(self.network, self._some_images)
             if not all(bool(torch.isfinite(value).all()) for value in self.network.state_dict().values()):
-                raise InputError("the features of the training images are not finite: look at the images' values")
+                each = (self.train.images.batch(np.array([index])) for index in range(len(self.train.ids)))
+                most = [float(np.abs(image).max()) for image in each]
+                raise InputError(
+                    "the features of the training images are not finite: look at the images' values, the largest of "
+                    f"which is {max(most):.3g}, in image {self.train.ids[int(np.argmax(most))]}"
+                )
             let_go_of_bias(self.network, self.settings)
 
     def run(self) -> list[dict[str, float]]:

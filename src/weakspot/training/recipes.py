@@ -1,5 +1,6 @@
 """How a network is fitted: the paper's recipe, and the fast one that reaches its quality sooner."""
 
+import math
 from dataclasses import dataclass, replace
 
 from weakspot.errors import InputError
@@ -93,5 +94,7 @@ def choose_recipe(
     """Return the recipe of that name, with what is given in place of its own."""
     if name not in RECIPES:
         raise InputError(f"no recipe {name!r}: choose one of {', '.join(RECIPES)}")
+    if learning_rate is not None and not 0 < learning_rate < math.inf:
+        raise InputError(f"learning rate {learning_rate}: expected a number above 0, such as 0.01")
     given = {"steps": steps, "batch_size": batch_size, "learning_rate": learning_rate}
     return replace(RECIPES[name], **{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
