@@ -25,7 +25,7 @@ def digit_recipe(name: str, steps: int | None = None) -> Recipe:
     """Return the recipe of that name for digits: the fast one without flips, for no digit is met mirrored.
 
     Counting mirrored digits as well asks more of a small network than finding those that there are: with flips for 0.4
-    of 2,000 steps, no residual ends at a validation loss of 1.67 (all of MNIST, digit 4), without them at 0.1 or less
+    of 2,000 steps, no residual ends at a validation loss of 1.67 (all of MNIST, digit 4), without them below 0.1
     (benchmarks/README.md). The recipe "paper" flips, as the paper does (section 3.5).
     """
     recipe = choose_recipe(name, steps=steps)
