@@ -142,7 +142,7 @@ def log_of(folder: Path) -> np.ndarray:
         return np.array([[float(row["train_loss"]), float(row["validation_loss"])] for row in csv.DictReader(file)])
 
 
-@pytest.mark.parametrize("options", [[], ["--at-once", "2"]], ids=["all at once", "in parts"])
+@pytest.mark.parametrize("options", [[], ["--at-once", "1"]], ids=["all at once", "one at a time"])
 def test_two_processes_train_the_network_that_one_does(scans: Path, tmp_path: Path, options: list[str]):
     arguments = [
         "train",
@@ -180,5 +180,7 @@ def test_two_processes_train_the_network_that_one_does(scans: Path, tmp_path: Pa
     assert np.allclose(log_of(tmp_path / "two"), log_of(tmp_path / "one"), rtol=1e-4)
     one, two = (load(tmp_path / name).network.state_dict() for name in ("one", "two"))
     for name, value in one.items():
+        if options:  # each image passes alone, and sums are the same however they are shared out
+            assert torch.equal(two[name], value)
         torch.testing.assert_close(two[name], value, rtol=1e-2, atol=1e-3)
     assert "exists already" in fails(*arguments, "--out", tmp_path / "two")
