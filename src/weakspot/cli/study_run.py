@@ -123,7 +123,7 @@ def _list(units: "list[Unit]", place: "Place", workers: int) -> None:
         elif status.get("state") == "running":
             state = f"begun, {status['part']:.0%}"
         elif done(unit, place):
-            state = "again: its network is not here"
+            state = "again: what it makes is not here"
         say(f"{unit.name:60} {state}" + ("" if seconds is None else f", {_duration(seconds)}"))
     known = [seconds for seconds in left.values() if seconds is not None]
     say(f"\n{len(units)} units: {len(units) - len(todo)} done, {len(todo)} to run")
@@ -174,11 +174,11 @@ def _bar(units: "list[Unit]", place: "Place") -> "Iterator[Callable[[list[Outcom
 
 
 def _weights(units: "list[Unit]", place: "Place") -> dict[str, float]:
-    """Return how long each unit takes; where nothing was measured, a training as long as twenty evaluations."""
+    """Return how long each unit takes; where nothing was measured, all but evaluations as long as twenty of these."""
     from weakspot.studies.units import seconds_of
 
     return {
-        name: seconds or (20.0 if name.startswith("train") else 1.0)
+        name: seconds or (1.0 if name.startswith("evaluate") else 20.0)
         for name, seconds in seconds_of(units, place).items()
     }
 
