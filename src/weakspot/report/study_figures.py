@@ -157,6 +157,7 @@ def _legend(figure: Figure, marks: list[Any], title: str = "") -> None:
         loc="outside upper center",
         ncols=len(marks) if len(marks) < 7 else (len(marks) + 1) // 2,
         frameon=False,
+        title=title or None,
         **spacing,
     )
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +67,8 @@ class Phantoms:
     @property
     def settings(self) -> dict[str, Any]:
         """Return what they hang on."""
-        made = to_dict(phantom_settings(self.study.sizes, self.condition))
         return {
-            "made": {name: made[name] for name in (self.region, "scan", "variation")},
+            "made": _made_with(self.study.sizes, self.condition, self.region),
             "region": self.region,
             "number": self.study.sizes.phantoms,
             "volume": self.study.sizes.volume(self.region),
@@ -186,6 +186,13 @@ def read_volumes(phantoms: Phantoms, place: Place, split: str = "test") -> Volum
     folder = place.work_of(phantoms)
     cohort = read_cohort(folder / f"cohort_{phantoms.region}.csv")
     return Volumes(folder, phantoms.region, cohort.with_split(split))
+
+
+@lru_cache
+def _made_with(sizes: Sizes, condition: str, region: str) -> dict[str, Any]:
+    """Return the numbers that phantoms of one region hang on; those of other regions change nothing in it."""
+    made = to_dict(phantom_settings(sizes, condition))
+    return {name: made[name] for name in (region, "scan", "variation")}
 
 
 def filter_size(sizes: Sizes) -> int:
