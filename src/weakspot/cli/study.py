@@ -18,7 +18,7 @@ from weakspot.cli.study_run import (
     Workers,
     check_workers,
     conduct,
-    tell_failed,
+    finish,
 )
 
 study = typer.Typer(help="Run the paper's experiments: ours beside the published numbers.", no_args_is_help=True)
@@ -55,8 +55,7 @@ def mnist(
     Writes records, summary.json (in the form of the published tables), tables, figures and a page. Digit 4 comes first,
     then regression, classification and the variants of GP-Unet.
     """
-    from weakspot.cli.console import say
-    from weakspot.studies.units import Outcome, Place, Unit, done
+    from weakspot.studies.units import Outcome, Place, Unit
 
     place = Place(out.absolute())
     failed: list[Outcome] = []
@@ -78,9 +77,7 @@ def mnist(
             return
     from weakspot.studies.mnist_report import write_report
 
-    if report or any(done(unit, place) for unit in units if unit.name.startswith("evaluate")):
-        say(write_report(place, page and page.absolute()))
-    tell_failed(failed, len(units))
+    finish(units, place, failed, report, page, write_report)
 
 
 @study.command()
@@ -122,8 +119,7 @@ def brain(
     Writes records, summary.json (in the form of the published tables), tables, figures and a page. The default
     condition comes first, the midbrain before the regions that are fine-tuned from it; then the ablations.
     """
-    from weakspot.cli.console import say
-    from weakspot.studies.units import Outcome, Place, Unit, done
+    from weakspot.studies.units import Outcome, Place, Unit
 
     place = Place(out.absolute())
     failed: list[Outcome] = []
@@ -146,9 +142,7 @@ def brain(
             return
     from weakspot.studies.brain_report import write_report
 
-    if report or any(done(unit, place) for unit in units if unit.name.startswith("evaluate")):
-        say(write_report(place, page and page.absolute()))
-    tell_failed(failed, len(units))
+    finish(units, place, failed, report, page, write_report)
 
 
 def _digits(text: str) -> list[int]:

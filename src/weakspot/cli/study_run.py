@@ -62,19 +62,30 @@ def conduct(
         return _run(units, place, at_once, scheduler, scheduler_file, threads)
 
 
-def tell_failed(failed: "list[Outcome]", units: int) -> None:
-    """Say what failed, if anything did.
+def finish(
+    units: "list[Unit]",
+    place: "Place",
+    failed: "list[Outcome]",
+    report: bool,
+    page: Path | None,
+    write_report: "Callable[[Place, Path | None], str]",
+) -> None:
+    """Write down what is done, if anything is evaluated or a report is asked for, and say what failed.
 
     Raises
     ------
     InputError
         Lists the units that failed, each with its reason.
     """
+    from weakspot.cli.console import say
     from weakspot.errors import InputError
+    from weakspot.studies.units import done
 
+    if report or any(done(unit, place) for unit in units if unit.name.startswith("evaluate")):
+        say(write_report(place, page and page.absolute()))
     if failed:
         reasons = "\n".join(f"  {each.name}: {str(each.error).splitlines()[0]}" for each in failed)
-        raise InputError(f"{len(failed)} of {units} units failed; the same command tries them again\n{reasons}")
+        raise InputError(f"{len(failed)} of {len(units)} units failed; the same command tries them again\n{reasons}")
 
 
 def _run(

@@ -1,30 +1,28 @@
 """What the brain study came to, written down: tables, figures and a page, from its records alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from weakspot.data.phantom.settings import REGIONS
 from weakspot.errors import InputError
-from weakspot.report.study_tables import beside
 from weakspot.report.tables import Table
-from weakspot.studies.brain import METHODS
 from weakspot.studies.brain_claims import CLAIMS, NAMES, in_words
 from weakspot.studies.brain_figures import PHANTOMS, figures
 from weakspot.studies.brain_results import BrainResults, best_of, read_results, study_of, tables
-from weakspot.studies.brain_settings import BrainSettings
+from weakspot.studies.brain_settings import MAX_FP, BrainSettings
 from weakspot.studies.brain_summary import conditions_table, standing, versions, what_was_run, widths_table
-from weakspot.studies.cells import averages
 from weakspot.studies.published import FIGURES, published
 from weakspot.studies.units import Place
-from weakspot.studies.writing import notes_of, page_of, write_figures, write_page, write_tables
-
-_TITLES = {
-    "fauc": "FAUC, 0-15 false positives a scan (%)",
-    "sensitivity": "Sensitivity at the predicted count (%)",
-    "fpavg": "False positives a scan at the predicted count",
-    "fnavg": "Missed a scan at the predicted count",
-}
+from weakspot.studies.writing import (
+    beside_published,
+    notes_of,
+    page_of,
+    titles,
+    write_figures,
+    write_page,
+    write_tables,
+)
 
 
 def write_report(place: Place, page: Path | None = None) -> str:
@@ -59,20 +57,13 @@ def study_tables(results: BrainResults, ours: Mapping[str, Any], paper: Mapping[
     """Return Tables 1 to 4, ours on phantoms beside the published ones."""
     laid_out = []
     for figure in FIGURES:
-        key = f"brain_{figure}"
-        table = ours[key]
-        run = {method: [row for row in REGIONS if method in table["values"].get(row, {})] for method in METHODS}
-        theirs = {method: [paper[key]["values"][row][method]["value"] for row in rows] for method, rows in run.items()}
-        same = averages(theirs, 1 if table["unit"] == "percent" else 2)
-        rows_run = {method: _named(rows) for method, rows in run.items() if rows}
-        title = f"{table['table']}. {_TITLES[figure]}; 95 % intervals; ours are {PHANTOMS}"
-        higher = figure in FIGURES[:2]
+        title = f"{titles(int(MAX_FP), 'a scan')[figure]}; 95 % intervals; ours are {PHANTOMS}"
         best = best_of(results, figure)
-        laid_out.append(beside(title, table, paper[key], NAMES, same, rows_run, higher, best, "phantoms"))
+        laid_out.append(beside_published(f"brain_{figure}", ours, paper, NAMES, title, _named, best, "phantoms"))
     return laid_out
 
 
-def _named(rows: list[str]) -> str:
+def _named(rows: Sequence[str]) -> str:
     return "all" if len(rows) == len(REGIONS) else ", ".join(row.replace("_", " ") for row in rows)
 
 

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from weakspot.errors import InputError
-from weakspot.report.study_tables import beside
 from weakspot.report.tables import Table, number
-from weakspot.studies.cells import averages, mean
+from weakspot.studies.cells import mean
 from weakspot.studies.claims import CLAIMS
 from weakspot.studies.fauc import NAMES, Fauc, digit_list, our_fauc, published_fauc
 from weakspot.studies.mnist import COMPARED, OBJECTIVES, group_of
@@ -20,14 +19,15 @@ from weakspot.studies.published import FIGURES, published
 from weakspot.studies.readings import READINGS
 from weakspot.studies.results import Results, read_results, tables
 from weakspot.studies.units import Place
-from weakspot.studies.writing import notes_of, page_of, write_figures, write_page, write_tables
-
-_TITLES = {
-    "fauc": "FAUC, 0-5 false positives an image (%)",
-    "sensitivity": "Sensitivity at the predicted count (%)",
-    "fpavg": "False positives an image at the predicted count",
-    "fnavg": "Missed an image at the predicted count",
-}
+from weakspot.studies.writing import (
+    beside_published,
+    notes_of,
+    page_of,
+    titles,
+    write_figures,
+    write_page,
+    write_tables,
+)
 
 
 def write_report(place: Place, page: Path | None = None) -> str:
@@ -61,15 +61,13 @@ def write_report(place: Place, page: Path | None = None) -> str:
 def study_tables(ours: Mapping[str, Any], paper: Mapping[str, Any]) -> list[Table]:
     """Return the twelve tables, ours beside the published ones."""
     laid_out = []
-    for key, table in ours.items():
+    for key in ours:
         _, group, figure = key.split("_")
-        run = {method: [row for row in table["values"] if method in table["values"][row]] for method in COMPARED[group]}
-        theirs = {method: [paper[key]["values"][row][method]["value"] for row in rows] for method, rows in run.items()}
-        same = averages(theirs, 1 if table["unit"] == "percent" else 2)
-        rows_run = {method: digit_list(map(int, rows)) for method, rows in run.items() if rows}
         names = {method: NAMES[method] for method in COMPARED[group]}
-        title = f"{table['table']}. {_TITLES[figure]}, {group}; 95 % intervals"
-        laid_out.append(beside(title, table, paper[key], names, same, rows_run, figure in FIGURES[:2]))
+        title = f"{titles(5, 'an image')[figure]}, {group}; 95 % intervals"
+        laid_out.append(
+            beside_published(key, ours, paper, names, title, lambda rows: digit_list(int(row) for row in rows))
+        )
     return laid_out
 
 

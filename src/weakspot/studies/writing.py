@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,10 @@ from PIL import Image
 
 from weakspot.files import write_atomically, write_text
 from weakspot.report.figures import save
+from weakspot.report.study_tables import beside
 from weakspot.report.tables import Table
+from weakspot.studies.cells import averages
+from weakspot.studies.published import FIGURES
 from weakspot.studies.units import Place
 
 _DPI = 300  # what journals ask of pictures
@@ -28,6 +31,46 @@ def page_of(place: Place, page: Path | None) -> Path:
         return Path(os.path.normpath(place.out / remembered))
     write_text(memory, os.path.relpath(page, place.out) + "\n")
     return page
+
+
+def titles(most: int, image: str) -> dict[str, str]:
+    """Return what each of the paper's four tables shows, FAUC up to so many false positives."""
+    return {
+        "fauc": f"FAUC, 0-{most} false positives {image} (%)",
+        "sensitivity": "Sensitivity at the predicted count (%)",
+        "fpavg": f"False positives {image} at the predicted count",
+        "fnavg": f"Missed {image} at the predicted count",
+    }
+
+
+def beside_published(
+    key: str,
+    ours: Mapping[str, Any],
+    paper: Mapping[str, Any],
+    names: Mapping[str, str],
+    title: str,
+    rows_in_words: Callable[[Sequence[str]], str],
+    best: Mapping[str, Set[str]] | None = None,
+    ours_are: str = "",
+) -> Table:
+    """Lay out one of our tables beside the published one, see `weakspot.report.study_tables.beside`.
+
+    Parameters
+    ----------
+    key : of the table, such as "brain_fauc"
+    ours, paper : all tables, in the form of `weakspot.studies.published.published`
+    names : method -> heading
+    title : after the table's number
+    rows_in_words : what to call the rows run
+    best, ours_are : of `beside`
+    """
+    table, theirs = ours[key], paper[key]
+    run = {method: [row for row in table["values"] if method in table["values"][row]] for method in names}
+    published = {method: [theirs["values"][row][method]["value"] for row in rows] for method, rows in run.items()}
+    same = averages(published, 1 if table["unit"] == "percent" else 2)
+    rows_run = {method: rows_in_words(rows) for method, rows in run.items() if rows}
+    higher = key.endswith(FIGURES[:2])
+    return beside(f"{table['table']}. {title}", table, theirs, names, same, rows_run, higher, best, ours_are)
 
 
 def write_tables(place: Place, summary: Mapping[str, Any], laid_out: Sequence[Table]) -> None:
