@@ -91,7 +91,7 @@ def brain(
     ] = "default,no_distractors,bright,faint",
     sizes: Annotated[
         str,
-        typer.Option(help="laptop: half the paper's resolution, 8 filters, 440 phantoms; paper: its own, for a GPU."),
+        typer.Option(help="laptop: half the paper's resolution, 8 filters, 660 phantoms; paper: its own, for a GPU."),
     ] = "laptop",
     recipe: Annotated[str, typer.Option(help="fast or paper.")] = "fast",
     seeds: Seeds = 1,

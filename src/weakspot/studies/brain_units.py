@@ -1,6 +1,6 @@
 """The work of the brain study beside making phantoms: to train a network, and to evaluate one with a method."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from weakspot.data.points import Points
 from weakspot.devices import choose_device, choose_precision
-from weakspot.evaluation import Evaluation as Judged
 from weakspot.evaluation import evaluate
 from weakspot.predict import Prediction, predict
 from weakspot.settings import to_dict
@@ -168,7 +167,7 @@ class Evaluation:
         slices = None if volumes.slices is None else [(SLICE_AXIS, float(each)) for each in volumes.slices]
         shown = volumes.fullest()
         truth = volumes.points()
-        points: dict[str, list[Points]] = {"height": [], "mass": []}
+        points: list[Points] = []
         counts: list[float] = []
         widths: list[NDArray[np.float64]] = []
         kept: dict[str, Any] = {}
@@ -180,34 +179,26 @@ class Evaluation:
             tile="auto",
             slices=slices,
             size=filter_size(sizes),
-            score="mass",
         )
         for index, each in enumerate(predictions):
-            for score, found in points.items():
-                ranked = each.candidates.ranked_by(score)
-                found.append(Points(ranked.points, ranked.scores))
+            points.append(Points(each.candidates.points, each.candidates.scores))
             counts.append(each.count)
             widths.append(self._widths(each, truth[index].coordinates, None if slices is None else slices[index][1]))
             if index == shown[0] and self.condition == "default" and not self.training.seed:
                 kept = self._keep(place, volumes, each, images.batch([index])[0, 0], shown)
             tell(0.9 * (index + 1) / len(images))
-        judged = {score: self._judge(volumes, found, counts) for score, found in points.items()}
-        best = judged["height"]
-        each_image = best.point.per_image()
+        judged = evaluate(volumes.detections(points, counts), volumes.truth(), conventions_of(sizes))
+        each_image = judged.point.per_image()
         return {
-            **{score: of_evaluation(result) for score, result in judged.items()},
-            "curve": short(best.curve.read(CURVE_FP)),
-            "fauc_resampled": [round(float(value), 4) for value in best.fauc_resampled[:RESAMPLES_KEPT]],
+            "height": of_evaluation(judged),
+            "curve": short(judged.curve.read(CURVE_FP)),
+            "fauc_resampled": [round(float(value), 4) for value in judged.fauc_resampled[:RESAMPLES_KEPT]],
             "fp": each_image["fp"],
             "fn": each_image["fn"],
             "sensitivities": np.round(each_image["sensitivity"].astype(float), 4),
             "width_mm": short([_mean(each) for each in widths]),
             "shown": kept,
         }
-
-    def _judge(self, volumes: Volumes, found: Sequence[Points], counts: Sequence[float]) -> Judged:
-        detections = volumes.detections(found, counts)
-        return evaluate(detections, volumes.truth(), conventions_of(self.phantoms.study.sizes))
 
     def _widths(self, found: Prediction, truth: NDArray[np.float64], index: float | None) -> NDArray[np.float64]:
         sizes = self.phantoms.study.sizes
