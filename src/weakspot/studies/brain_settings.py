@@ -63,8 +63,8 @@ class Sizes:
 SIZES = {
     # Half the paper's resolution. Volumes hold the regions of MNI152's phantoms whole, but for the basal ganglia: 14
     # slices around and above the annotated one are a third of the voxels, and less that is seen and not counted.
-    # In a trial with GP-Unet in the hippocampi, 50 phantoms to train on were learnt by heart (FAUC 27 after 300 steps), 200
-    # were not (81 after 500, the lowest validation loss at 390).
+    # In a trial with GP-Unet in the hippocampi, 50 phantoms to train on were learnt by heart (FAUC 27 after 300 steps),
+    # 200 were not (81 after 500, the lowest validation loss at 390).
     "laptop": Sizes(
         coarser=2,
         phantoms=660,
