@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
@@ -138,6 +139,7 @@ def test_bare_images_and_one_that_is_broken(cohort: Path, trained: Path, tmp_pat
     assert described["maximum_filter"] == {"size": 6, "unit": "vox"}
     assert described["images"] == 2
     assert len(described["left_out"]) == 2
+    assert 0 <= described["largest_count_residual"] < 1e-4  # the mean of a CAM of gp_unet plus the bias is its count
 
 
 def test_what_can_be_refused_at_once_is_before_images_are_read(cohort: Path, tmp_path: Path):
@@ -163,6 +165,43 @@ def test_no_map_is_written_outside_of_the_folder(cohort: Path, trained: Path, tm
     run("predict", trained, table, "--out", tmp_path / "found")
 
 
+def test_a_prediction_that_is_stopped_leaves_nothing(cohort: Path, trained: Path, tmp_path: Path):
+    table = tmp_path / "cohort.csv"
+    table.write_text("id,image\n" + "".join(f"{index},{cohort / '000.png'}\n" for index in range(100_000)))
+    command = [*COMMAND, "predict", str(trained), str(table), "--out", str(tmp_path / "found")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not list(tmp_path.glob(".found.*.tmp")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate()
+    assert process.returncode == 130
+    assert b"interrupted" in said
+    assert list(tmp_path.iterdir()) == [table]
+
+
+def test_options_are_refused_before_images_are_read(cohort: Path, trained: Path, tmp_path: Path):
+    table = tmp_path / "cohort.csv"
+    table.write_text("id,image,count\na,missing.png,1\n")
+    for options, code, message in (
+        (["--score", "foo"], 2, "foo"),
+        (["--nonfinite", "foo"], 2, "foo"),
+        (["--tile", "0"], 1, "--tile '0'"),
+        (["--tile", "8,8,8"], 1, "2D images"),
+    ):
+        said = run("predict", trained, table, "--out", tmp_path / "found", *options, code=code).stderr
+        assert message in said
+        assert "missing.png" not in said
+    for rate in (0, "inf"):
+        assert f"learning rate {float(rate)}" in fails(
+            "train", table, "--out", tmp_path / "run", "--learning-rate", rate
+        )
+    assert "is of gp_unet, and --network is base" in fails(
+        "train", table, "--out", tmp_path / "run", "--init-from", trained, "--network", "base"
+    )
+    assert list(tmp_path.iterdir()) == [table]
+
+
 def test_stopped_by_a_signal_it_resumes_to_the_same_bytes(cohort: Path, tmp_path: Path):
     arguments = ["train", cohort / "cohort.csv", *QUICK, "--steps", "300"]
     run(*arguments, "--out", tmp_path / "whole")
@@ -180,7 +219,7 @@ def test_stopped_by_a_signal_it_resumes_to_the_same_bytes(cohort: Path, tmp_path
     weights = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("whole", "cut")]
     assert weights[0] == weights[1]
     assert "nothing to go on with" in run(*arguments, "--out", tmp_path / "cut", "--resume").stdout
-    assert "exists already" in fails(*arguments, "--out", tmp_path / "cut", "--resume", "--width", 3)
+    assert "network.width (4 then, 3 now)" in fails(*arguments, "--out", tmp_path / "cut", "--resume", "--width", 3)
 
 
 def table(folder: Path, text: str) -> Path:
@@ -218,7 +257,9 @@ def test_bad_arguments(cohort: Path, trained: Path, found: Path, tmp_path: Path)
     assert "no recipe" in fails("train", cohort / "cohort.csv", "--out", tmp_path / "run", "--recipe", "slow")
     assert "no objective" in fails("train", cohort / "cohort.csv", "--out", tmp_path / "run", "--objective", "guess")
     assert "exists already" in fails("train", cohort / "cohort.csv", "--out", trained)
-    assert "exists already" in fails("train", cohort / "cohort.csv", "--out", trained, "--resume", "--seed", 7)
+    refused = fails("train", cohort / "cohort.csv", "--out", trained, "--resume", "--seed", 7)
+    assert "begun with another" in refused
+    assert "fit.seed (0 then, 7 now)" in refused
     assert "no run folder" in fails("predict", cohort, cohort / "000.png", "--out", tmp_path / "out")
     assert "no attention method" in fails(
         "predict", trained, cohort / "000.png", "--out", tmp_path / "out", "--method", "sight"

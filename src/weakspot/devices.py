@@ -63,6 +63,12 @@ def available_memory(device: torch.device) -> float:
     return left
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether an error says that memory does not suffice."""
+    known = ("can't allocate memory", "not enough memory", "could not create a memory")  # PyTorch's and oneDNN's
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(text in str(error) for text in known)
+
+
 def use_cpu(threads: int | None = None, keep_memory: bool = True) -> None:
     """Use that many CPU threads, one a core unless given, and keep freed memory for the next tensors.
 

@@ -11,11 +11,11 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
-from weakspot.attention import METHODS, attend_and_count
+from weakspot.attention import METHODS, attend_and_count, count_residual
 from weakspot.attention.memory import choose_tile
 from weakspot.attention.methods import VOXELS
 from weakspot.detection import Candidates, candidates, take_slice
-from weakspot.devices import available_memory
+from weakspot.devices import available_memory, is_out_of_memory
 from weakspot.errors import InputError
 from weakspot.slices import slice_index
 from weakspot.training.objectives import OBJECTIVES
@@ -48,12 +48,15 @@ class Prediction:
     candidates : weakspot.detection.peaks.Candidates
         Points and scores, the best first.
     tile : the size of the tiles that the map was made in, or None
+    residual : what a "cam" or "gated" map leaves unexplained of the network's output, see
+        `weakspot.attention.count_residual`; None of other maps
     """
 
     count: float
     attention: NDArray[np.float32]
     candidates: Candidates
     tile: tuple[int, ...] | None = None
+    residual: float | None = None
 
 
 def predict(
@@ -112,16 +115,18 @@ def predict(
         try:
             maps, outputs = attend_and_count(method, network, torch.from_numpy(batch), tile=sizes)
         except (MemoryError, RuntimeError) as error:
-            if _is_out_of_memory(error):
+            if is_out_of_memory(error):
                 raise InputError(_out_of_memory(padded, sizes)) from error
             raise
         counts = _count_of(run, network, padded)(outputs).tolist()
-        for count, attention in zip(counts, maps.numpy(), strict=True):
+        explained = method in ("cam", "gated")
+        residuals = count_residual(network, outputs, maps).tolist() if explained else [None] * len(group)
+        for count, attention, residual in zip(counts, maps.numpy(), residuals, strict=True):
             cropped = attention[window]
             found, size = _candidates(cropped, next(spacings), next(places), detection)
             if found.masses is not None and _is_tied_to_size(run, network):
                 found = replace(found, masses=found.masses * (size / math.prod(run.shape)))
-            yield Prediction(count, cropped, found, sizes)
+            yield Prediction(count, cropped, found, sizes, residual)
 
 
 def choose_method(run: Run, method: str | None = None) -> str:
@@ -191,11 +196,6 @@ def _tile_of(
             f"and {budget / 1e9:.2f} GB are there for it: free memory, score by height, or take smaller images"
         )
     return choose_tile(method, network, shape, budget)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    known = ("can't allocate memory", "not enough memory", "could not create a memory")  # PyTorch's and oneDNN's
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(text in str(error) for text in known)
 
 
 def _out_of_memory(shape: Sequence[int], tile: Sequence[int] | None) -> str:

@@ -76,7 +76,7 @@ class FoundInFile:
     identifier : of the file
     problem : why there is nothing else, or None
     affine : (4, 4) of a scan
-    count, candidates, tile : as of `weakspot.predict.Prediction`
+    count, candidates, tile, residual : as of `weakspot.predict.Prediction`
     attention : the map, where it was to be kept
     """
 
@@ -87,6 +87,7 @@ class FoundInFile:
     candidates: Candidates | None = None
     attention: NDArray[np.float32] | None = None
     tile: tuple[int, ...] | None = None
+    residual: float | None = None
 
 
 def blocks(files: Sequence[File], dims: int) -> list[tuple[File, ...]]:
@@ -141,7 +142,9 @@ def predict_files(run: Run, files: Sequence[File], settings: FileSettings) -> It
         for each in predictions:
             file, affine = read[done]
             attention = each.attention if settings.keep_maps else None
-            yield FoundInFile(file.identifier, None, affine, each.count, each.candidates, attention, each.tile)
+            yield FoundInFile(
+                file.identifier, None, affine, each.count, each.candidates, attention, each.tile, each.residual
+            )
             done += 1
     except InputError as error:  # such as memory that does not suffice for one image
         seen = {each.identifier for each in broken} | {file.identifier for file, _ in read[:done]}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.tables import RADIUS, evaluated, write
-from tests.test_cli import run
+from tests.test_cli import fails, run
 from weakspot.cli import judging
 from weakspot.evaluation.conventions import CHOICES
 from weakspot.report import figures
@@ -275,3 +275,12 @@ def test_the_choices_are_those_of_the_conventions():
     said = run("evaluate", "--help").stdout
     assert "gated|paper|greedy" in said
     run("evaluate", "found.csv", "truth.csv", "--cohort", "cohort.csv", *RADIUS, "--matching", "best", code=2)
+
+
+def test_no_table_that_is_read_is_written_over(scene: Path):
+    given = ("evaluate", "found.csv", "truth.csv", "--cohort", "cohort.csv", "--counts", "counts.csv", *RADIUS)
+    before = {path.name: path.read_bytes() for path in scene.iterdir()}
+    for option, name in (("--json", "./truth.csv"), ("--per-image", "counts.csv"), ("--json", "cohort.csv")):
+        assert f"{Path(name)} is read by this command" in fails(*given, option, name)
+    assert "two different results" in fails(*given, "--json", "same.csv", "--per-image", "same.csv")
+    assert {path.name: path.read_bytes() for path in scene.iterdir()} == before

@@ -141,7 +141,11 @@ def test_a_damaged_state_falls_back_on_the_one_before_and_says_so(tmp_path: Path
             weights(FAST, tmp_path / "cut", lambda p, step=step: os.kill(os.getpid(), 15) if p.step == step else None)
     state = tmp_path / "cut" / "state.safetensors"
     state.write_bytes(state.read_bytes()[:1000])
-    with pytest.warns(RuntimeWarning, match=r"state\.safetensors is damaged"):
+    with pytest.warns(RuntimeWarning, match=r"state\.safetensors is damaged .*: going on from the state before it"):
+        assert same(weights(FAST, tmp_path / "cut"), whole)
+    for path in (state, state.with_name("state.previous.safetensors")):
+        path.write_bytes(b"")
+    with pytest.warns(RuntimeWarning, match=r"state\.safetensors is damaged .*: going on from the start"):
         assert same(weights(FAST, tmp_path / "cut"), whole)
 
 

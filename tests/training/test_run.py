@@ -42,12 +42,52 @@ def test_a_run_reads_back_as_it_was(folder: Path, tmp_path: Path):
     assert (folder / "weights.safetensors").read_bytes() == (tmp_path / "again" / "weights.safetensors").read_bytes()
 
 
-def test_a_second_run_into_the_same_folder_is_refused(folder: Path):
+def test_a_second_run_into_the_same_folder_is_refused(folder: Path, tmp_path: Path):
     before = (folder / "weights.safetensors").read_bytes()
-    for resume in (False, True):
-        with pytest.raises(InputError, match="exists already"):
-            run(folder, resume=resume)
+    with pytest.raises(InputError, match="exists already"):
+        run(folder)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="exists already"):
+        run(tmp_path, resume=True)
     assert (folder / "weights.safetensors").read_bytes() == before
+
+
+def test_resuming_a_complete_run_reads_it_and_refuses_other_settings_and_data(folder: Path):
+    before = (folder / "weights.safetensors").read_bytes()
+    read = run(folder, resume=True)
+    assert read.settings == json.loads((folder / "settings.json").read_text())
+    with pytest.raises(InputError, match=r"run was begun with another data\.fingerprint"):
+        run(folder, data=1, resume=True)
+    with pytest.raises(InputError, match=r"fit\.recipe\.steps \(8 then, 41 now\)"):
+        run(folder, replace(FAST, steps=41), resume=True)
+    with pytest.raises(InputError, match="init_from"):
+        run(folder, resume=True, init_from=read)
+    assert (folder / "weights.safetensors").read_bytes() == before
+
+
+def test_what_fails_before_its_first_step_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    out, wild = tmp_path / "run", disks(16, 0)
+    wild.images.images[3][...] = 1e30
+    with pytest.raises(InputError, match=f"the largest of which is .*, in image {wild.ids[3]}"):
+        train(out, ARCHITECTURE, wild, disks(8, 9), FitSettings(FAST))
+    assert not list(tmp_path.iterdir())
+
+    def fail(*_):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("weakspot.training.run.fit", fail)
+        with pytest.raises(InputError, match=r"out of memory .* with \d+ image\(s\) of 24x24 at once.*--at-once"):
+            run(out)
+    assert not list(tmp_path.iterdir())
+    out.mkdir()  # an empty folder is as good as none
+    run(out)
+
+
+def test_a_path_below_a_file_is_refused(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"file is a file, not a folder"):
+        run(tmp_path / "file" / "run")
 
 
 def test_a_folder_without_a_name_and_damaged_settings_are_refused(tmp_path: Path, monkeypatch):
@@ -143,7 +183,14 @@ def test_what_is_no_run_folder_is_refused_with_a_reason(folder: Path, tmp_path: 
     (broken / "settings.json").write_text(json.dumps({**settings, "format": FORMAT + 1, "weakspot": "9.0"}))
     with pytest.raises(InputError, match=r"written by weakspot 9\.0"):
         load(broken)
+    for part, key, value in (("fit", "objective", "foo"), ("data", "shape", ["a", 2]), ("data", "shape", [24])):
+        (broken / "settings.json").write_text(json.dumps({**settings, part: {**settings[part], key: value}}))
+        with pytest.raises(InputError, match=r"^(no objective 'foo'|.*damaged run folder \((Type|Value)Error)[^\n]*$"):
+            load(broken)
     (broken / "settings.json").write_text(json.dumps(settings))
+    (broken / "weights.safetensors").unlink()
+    with pytest.raises(InputError, match=r"weights\.safetensors is missing"):
+        load(broken)
     (broken / "weights.safetensors").write_bytes(b"no weights")
     with pytest.raises(InputError, match="damaged run folder"):
         load(broken)

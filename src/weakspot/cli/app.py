@@ -1,5 +1,7 @@
 """The commands, and how they end."""
 
+import os
+import signal
 import sys
 
 import typer
@@ -55,6 +57,8 @@ def main() -> None:
     from weakspot.cli.console import plain_warnings
     from weakspot.training.interrupt import Interrupted
 
+    # As an interruption from the keyboard: what is half written goes, and the line and the exit code are the same.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with plain_warnings():
             app()
@@ -63,11 +67,15 @@ def main() -> None:
     except Interrupted as interrupted:
         _failed(str(interrupted))
         sys.exit(_INTERRUPTED)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as end:
+        if isinstance(end, SystemExit) and end.code != _INTERRUPTED:  # typer makes the former into the latter
+            raise
         _failed("interrupted")
         sys.exit(_INTERRUPTED)
     except MemoryError as error:
-        sys.exit(_failed(f"out of memory ({error}): use smaller images, or a smaller --width"))
+        sys.exit(_failed(f"out of memory ({error}): use smaller images, or a machine with more"))
+    except BrokenPipeError:  # whoever reads has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where the interpreter flushes to at its end
     except OSError as error:
         sys.exit(_failed(f"{error.filename or 'the system'}: {error.strerror or error}"))
 

@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from weakspot.training.settings import Progress
 
 P = ParamSpec("P")
+Nonfinite = StrEnum("Nonfinite", ["reject", "zero"])
 
 
 def among_processes(command: Callable[P, None]) -> Callable[P, None]:

@@ -112,6 +112,8 @@ class Options:
         """Read points tables, see `weakspot.scenes.read_scenes`."""
         from weakspot.scenes import read_scenes
 
+        inputs = [self.cohort, *truths, *(detections or {}).values(), *(counts or {}).values()]
+        _refuse_overwriting(self.outputs(), inputs)
         reach = self.conventions().reach
         return read_scenes(
             self.cohort, truths, detections, counts, reach=reach, split=self.split, slice_axis=self.slice_axis
@@ -125,6 +127,18 @@ class Options:
         if self.json is not None:
             write_json(self.json, result)
         say("\n".join(map(FORMS[self.format], tables)).rstrip("\n"))
+
+
+def _refuse_overwriting(outputs: Sequence[Path], inputs: Sequence[Path]) -> None:
+    """Refuse to write over a table that is read, or two results into one file."""
+    read, written = {path.resolve() for path in inputs}, set[Path]()
+    for path in outputs:
+        resolved = path.resolve()
+        if resolved in read:
+            raise InputError(f"{path} is read by this command, and would be written over: name another file")
+        if resolved in written:
+            raise InputError(f"{path} is to hold two different results: name a file for each")
+        written.add(resolved)
 
 
 @dataclass(frozen=True, kw_only=True)

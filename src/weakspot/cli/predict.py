@@ -2,14 +2,19 @@
 
 from collections import Counter, deque
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from weakspot.cli.console import Nonfinite
+
 if TYPE_CHECKING:
     from weakspot.predict_files import File, FileSettings, FoundInFile
     from weakspot.training.run import Run
+
+Score = StrEnum("Score", ["height", "mass"])
 
 
 def predict(
@@ -20,9 +25,9 @@ def predict(
         str | None,
         typer.Option(help="cam, gated, grad_cam, grad, guided_backprop, intensity; the network's own unless given."),
     ] = None,
-    score: Annotated[
-        str, typer.Option(help="height of the peak, or mass: the share of the count it carries.")
-    ] = "height",
+    score: Annotated[Score, typer.Option(help="height of the peak, or mass: the share of the count it carries.")] = (
+        Score.height
+    ),
     size: Annotated[int | None, typer.Option(min=1, help="Voxels of the maximum filter; 6 unless given.")] = None,
     size_mm: Annotated[
         float | None,
@@ -39,7 +44,7 @@ def predict(
         bool, typer.Option("--maps", help="Write the attention maps too: .nii.gz of scans, .npy of 2D images.")
     ] = False,
     volume: Annotated[int | None, typer.Option(min=0, help="Which volume of 4D scans, from 0.")] = None,
-    nonfinite: Annotated[str, typer.Option(help="NaN and infinite voxels of scans: reject, or zero.")] = "reject",
+    nonfinite: Annotated[Nonfinite, typer.Option(help="NaN and infinite voxels of scans.")] = Nonfinite.reject,
     tile: Annotated[
         str,
         typer.Option(help="Large images in tiles of so many voxels, such as 96 or 96,96,64; auto: as memory needs."),
@@ -92,6 +97,8 @@ def predict(
     use_cpu(threads, keep_memory=False)
     chosen, trained = choose_device(device), load(run)
     used, dims = choose_method(trained, method), trained.architecture.dims
+    if isinstance(sizes, tuple) and len(sizes) != dims:
+        raise InputError(f"--tile {tile}: the network is of {dims}D images; give one size, or {dims}")
     is_table = len(images) == 1 and images[0].suffix.lower() in (".csv", ".tsv")
     cohort = read_cohort(images[0], counts=False, files=False) if is_table else cohort_of_images(images)
     if split is not None:
@@ -122,6 +129,7 @@ def predict(
     counts: dict[str, str] = {}
     problems: dict[str, str] = {}
     tiled: Counter[tuple[int, ...]] = Counter()
+    residuals: list[float] = []  # of maps whose mean is the count, but for interpolation
     with new_folder(out) as draft, counting_bar("images", len(cohort)) as advance:
         for one in found:
             advance()
@@ -132,6 +140,8 @@ def predict(
             world = np.full(at.shape, np.nan) if one.affine is None else to_world(at, one.affine)
             points[name] = Points(at, one.candidates.scores, world_mm=world if dims == 3 else None)
             counts[name] = f"{one.count:.6g}"
+            if one.residual is not None:
+                residuals.append(abs(one.residual))
             if one.attention is not None:
                 (draft / "maps").mkdir(exist_ok=True)
                 if dims == 3:
@@ -161,6 +171,7 @@ def predict(
                     "slice_axis": axis,
                     "coordinates": "voxel indices of the image as stored, from 0; of scans, world mm (RAS+) too",
                     "count_refers_to_shape": trained.shape,
+                    "largest_count_residual": max(residuals, default=None),
                     "images": len(points),
                     "left_out": left_out,
                 },
@@ -229,6 +240,8 @@ def _sizes(tile: str) -> str | int | tuple[int, ...]:
         return tile
     try:
         sizes = tuple(map(int, tile.split(",")))
+        if min(sizes) < 1:
+            raise ValueError(tile)
     except ValueError as error:
         raise InputError(f"--tile {tile!r}: expected auto, a number of voxels such as 96, or 96,96,64") from error
     return sizes[0] if len(sizes) == 1 else sizes

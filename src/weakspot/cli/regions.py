@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from weakspot.cli.console import Nonfinite
+
 if TYPE_CHECKING:
     from weakspot.data.regions import RegionSettings
 
@@ -26,7 +28,7 @@ def regions(
     smooth_mm: Annotated[float, typer.Option(min=0, help="Smoothing of the mask's edge (standard deviation).")] = 1.0,
     points: Annotated[Path | None, typer.Option(help="Points table of the scans, to carry into the volumes.")] = None,
     volume: Annotated[int | None, typer.Option(min=0, help="Which volume of 4D scans, from 0.")] = None,
-    nonfinite: Annotated[str, typer.Option(help="NaN and infinite voxels: reject, or zero.")] = "reject",
+    nonfinite: Annotated[Nonfinite, typer.Option(help="NaN and infinite voxels.")] = Nonfinite.reject,
     pictures: Annotated[bool, typer.Option(help="Draw each scan with its masks.")] = True,
 ) -> None:
     """Cut brain regions out of scans, ready to train on: volumes, cohort tables, pictures to check them by.

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from weakspot.cli.console import among_processes
+from weakspot.cli.console import Nonfinite, among_processes
 
 
 @among_processes
@@ -40,7 +40,7 @@ def train(
         typer.Option(help="Folder for decoded scans, read from there instead of being held in memory, and used again."),
     ] = None,
     volume: Annotated[int | None, typer.Option(min=0, help="Which volume of 4D scans, from 0.")] = None,
-    nonfinite: Annotated[str, typer.Option(help="NaN and infinite voxels of scans: reject, or zero.")] = "reject",
+    nonfinite: Annotated[Nonfinite, typer.Option(help="NaN and infinite voxels of scans.")] = Nonfinite.reject,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same machine, same network.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores unless given.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
@@ -56,6 +56,7 @@ def train(
     from weakspot.data.cohort import read_cohort, split_cohort
     from weakspot.data.images import load_together
     from weakspot.devices import choose_device, choose_precision, cores, use_cpu
+    from weakspot.errors import InputError
     from weakspot.networks.build import check_name
     from weakspot.training.interrupt import Interrupted
     from weakspot.training.memory import check_memory
@@ -78,16 +79,16 @@ def train(
         at_once=at_once,
     )
     begin_with = None if init_from is None else load(init_from)
-    if resume and is_complete(out, network, width, settings):
-        say(f"{out} is complete: nothing to go on with")
-        return
+    if begin_with is not None and begin_with.architecture.name != network:
+        raise InputError(f"--init-from {init_from} is of {begin_with.architecture.name}, and --network is {network}")
     check_free(out, resume)
+    complete = is_complete(out)
     parts = split_cohort(read_cohort(cohort), seed, validation)[:2]
     stores = load_together(parts, volume, nonfinite, cache)
     training, held_out = (Examples(store, part.counts, part.ids) for store, part in zip(stores, parts, strict=True))
     architecture = NetworkSettings(network, len(stores[0].shape), width, stores[0].channels)
     check_memory(architecture, settings, stores[0].shape, chosen)
-    if processes.rank() == 0:
+    if processes.rank() == 0 and not complete:
         several = f", in {processes.size()} processes" if processes.size() > 1 else ""
         say(f"{len(training.ids)} images to train on, {len(held_out.ids)} to validate, on {chosen}{several}")
     try:
@@ -95,5 +96,7 @@ def train(
             run = train_run(out, architecture, training, held_out, settings, chosen, resume, report, begin_with)
     except Interrupted as interrupted:
         raise Interrupted(f"{interrupted}; go on with --resume") from interrupted
-    if processes.rank() == 0:
+    if complete:
+        say(f"{out} is complete: nothing to go on with")
+    elif processes.rank() == 0:
         say(f"best validation loss {run.settings['result']['validation_loss']:.4g}; written to {out}")

@@ -120,7 +120,12 @@ class _Fit:
             attach = normalisation.standardise if start is None else normalisation.attach_to_trained
             attach(self.network, self._some_images)
             if not all(bool(torch.isfinite(value).all()) for value in self.network.state_dict().values()):
-                raise InputError("the features of the training images are not finite: look at the images' values")
+                each = (self.train.images.batch(np.array([index])) for index in range(len(self.train.ids)))
+                most = [float(np.abs(image).max()) for image in each]
+                raise InputError(
+                    "the features of the training images are not finite: look at the images' values, the largest of "
+                    f"which is {max(most):.3g}, in image {self.train.ids[int(np.argmax(most))]}"
+                )
             let_go_of_bias(self.network, self.settings)
 
     def run(self) -> list[dict[str, float]]:
@@ -189,13 +194,18 @@ class _Fit:
         return value
 
     def _backward(self, chosen: Indices, step: int) -> float:
-        """Add up the gradients of a batch's loss, a part of it after the other, and return the loss."""
+        """Add up the gradients of a batch's loss, a part of it after the other, and return the loss.
+
+        Sums of parts are in float64: rounded to float32 they are the same however the parts are shared out.
+        """
         dims = len(self.train.images.batch(chosen[:1]).shape) - 2
         rng = generator(self.settings.seed, "augmentation", step)
         transforms = augment.sample(rng, len(chosen), dims, self.settings.augmentation)
         targets = self.targets[chosen]
         own = np.arange(len(chosen))[processes.rank() :: processes.size()]
-        value = torch.zeros((), device=self.device)
+        exact = torch.float32 if self.device.type == "mps" else torch.float64  # which MPS lacks
+        weights = list(self.network.parameters())
+        value, *sums = (torch.zeros_like(each, dtype=exact) for each in (torch.zeros((), device=self.device), *weights))
         for part in np.array_split(own, max(1, math.ceil(len(own) / (self.settings.at_once or len(chosen))))):
             with self._autocast():
                 count = self.network(self._moved(self._images(self.train, chosen[part]), transforms[part], step)).count
@@ -204,7 +214,13 @@ class _Fit:
             loss = loss * (len(part) / len(chosen))
             torch.autograd.backward(loss)
             value += loss.detach()
-        processes.add_up(value, *(each.grad for each in self.network.parameters() if each.grad is not None))
+            for weight, total in zip(weights, sums, strict=True):
+                if weight.grad is not None:
+                    total += weight.grad
+                    weight.grad = None
+        processes.add_up(value, *sums)
+        for weight, total in zip(weights, sums, strict=True):
+            weight.grad = total.to(weight.dtype)
         return value.item()
 
     def _any_process(self, so: bool) -> bool:

@@ -7,6 +7,7 @@ import torch
 
 from weakspot.devices import available_memory
 from weakspot.errors import InputError
+from weakspot.networks.build import DEFAULT_WIDTH
 from weakspot.training.run import NetworkSettings
 from weakspot.training.settings import FitSettings
 
@@ -28,7 +29,7 @@ def check_memory(
     InputError
         Says what to do.
     """
-    voxels, width = math.prod(shape), len(architecture.build().get_submodule("conv1").get_parameter("weight"))
+    voxels, width = math.prod(shape), architecture.width or DEFAULT_WIDTH[architecture.dims]
     precision = 0.5 if settings.precision == "bfloat16" else 1.0
     images, left = settings.at_once or settings.recipe.batch_size, available_memory(device)
     needed = precision * step_bytes(voxels, width, images)

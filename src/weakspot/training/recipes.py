@@ -1,5 +1,6 @@
 """How a network is fitted: the paper's recipe, and the fast one that reaches its quality sooner."""
 
+import math
 from dataclasses import dataclass, replace
 
 from weakspot.errors import InputError
@@ -71,16 +72,18 @@ RECIPES = {
     "fast": Recipe(
         optimizer="muon",
         learning_rate=1e-2,
-        weight_decay=1e-2,
+        # Strong, and the rate rises slowly: networks that learn the counts by heart, or are thrown about early, have
+        # maps with much else in them (benchmarks/README.md, "Weight decay and the length of the warm-up").
+        weight_decay=0.3,
         one_cycle=True,
-        warm_up=0.2,
+        warm_up=0.3,
         initial="he",
         standardise=True,
         zero_bias=True,
         flipped_until=0.4,
         resampled_until=0.75,
         batch_size=16,
-        steps=2000,
+        steps=3000,
         patience=None,
         validate_every=10,
     ),
@@ -93,5 +96,7 @@ def choose_recipe(
     """Return the recipe of that name, with what is given in place of its own."""
     if name not in RECIPES:
         raise InputError(f"no recipe {name!r}: choose one of {', '.join(RECIPES)}")
+    if learning_rate is not None and not 0 < learning_rate < math.inf:
+        raise InputError(f"learning rate {learning_rate}: expected a number above 0, such as 0.01")
     given = {"steps": steps, "batch_size": batch_size, "learning_rate": learning_rate}
     return replace(RECIPES[name], **{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]

@@ -5,8 +5,10 @@ import hashlib
 import io
 import json
 import math
+import operator
 import os
 import platform
+import shutil
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -24,6 +26,7 @@ from torch import nn
 
 import weakspot
 from weakspot import processes
+from weakspot.devices import is_out_of_memory
 from weakspot.errors import InputError
 from weakspot.files import write_text
 from weakspot.networks import build
@@ -101,15 +104,15 @@ def train(
     ----------
     out : the run folder
     architecture, training, validation, settings, device, report : see `weakspot.training.fit.fit`
-    resume : go on with what was cut off, if anything was
+    resume : go on with what was cut off, if anything was; a complete run of the same settings and data is read
     init_from : a trained run of the same architecture, whose weights to begin with
         Where counts are means over images times their size, the head's weights grow with the size of the images.
 
     Raises
     ------
     InputError
-        If ``out`` is there already; if something was cut off and ``resume`` is not set, or it was begun with other
-        settings or data; if another process trains into it; and as `fit` does.
+        If ``out`` is there already; if something was cut off and ``resume`` is not set, or what is there was begun
+        with other settings or data; if another process trains into it; if memory does not suffice; and as `fit` does.
     """
     partial = check_free(out, resume)
     choose_objective(settings.objective)
@@ -132,6 +135,11 @@ def train(
         described["init_from"] = hashlib.sha256(
             b"".join(each.numpy().tobytes() for each in start.values())
         ).hexdigest()[:16]
+    if is_complete(out):
+        run = load(out)
+        _hold_against(out, run.settings, described)
+        return run
+    fresh = not partial.exists()
     processes.wait()  # until all have seen that it is free
     processes.first(lambda: partial.mkdir(parents=True, exist_ok=True))
     lock = FileLock(partial / "lock", timeout=0) if processes.rank() == 0 else nullcontext()
@@ -144,6 +152,15 @@ def train(
             processes.first(lambda: _finish(partial, network.to("cpu"), described, history))
     except Timeout:
         raise InputError(f"another process is training into {out}: wait for it, or name another folder") from None
+    except (InputError, MemoryError, RuntimeError) as error:
+        if fresh:
+            processes.first(lambda: _clear(partial))
+        if not is_out_of_memory(error):
+            raise
+        raise InputError(
+            f"out of memory in a step with {settings.at_once or settings.recipe.batch_size} image(s) of "
+            f"{'x'.join(map(str, shape))} at once: take fewer (--at-once), smaller images, or a smaller --width"
+        ) from error
     processes.first(lambda: _deliver(partial, out))
     return Run(network, architecture, settings.objective, tuple(shape), described)
 
@@ -185,26 +202,32 @@ def _deliver(partial: Path, out: Path) -> None:
 
 
 def check_free(out: Path, resume: bool = False) -> Path:
-    """Refuse a run folder that is there already, or half done unless that is to be resumed.
+    """Refuse a folder that is there already, unless it is empty, or a run, half done or complete, is to be resumed.
 
     Returns where the state is kept until the training is complete.
     """
     out = Path(os.path.abspath(out))  # "." has no name
     partial = out.with_name(out.name + ".partial")
-    if out.exists():
+    empty = out.is_dir() and not any(out.iterdir()) and out != Path.cwd()
+    if out.exists() and not empty and not (resume and is_complete(out)):
         raise InputError(f"{out} exists already: name another folder, or remove it first")
+    above = next(parent for parent in partial.parents if parent.exists())
+    if not above.is_dir():
+        raise InputError(f"{out} cannot be made: {above} is a file, not a folder")
     if partial.exists() and not resume:
         raise InputError(f"a training into {out} was cut off: go on with --resume, or remove {partial}")
     return partial
 
 
-def is_complete(out: Path, network: str, width: int | None, settings: FitSettings) -> bool:
-    """Return whether ``out`` is the run folder of a complete training of that network with these settings."""
-    if not (out / _SETTINGS).exists():
-        return False
-    run = load(out)
-    given = (network, width, to_dict(settings))
-    return (run.architecture.name, run.architecture.width, run.settings["fit"]) == given
+def is_complete(out: Path) -> bool:
+    """Return whether a folder looks like one that a training has moved into place."""
+    return (out / _SETTINGS).exists()
+
+
+def _clear(partial: Path) -> None:
+    """Remove what a training left that failed before there was anything to go on with."""
+    if not any(partial.glob("*.safetensors")):
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def load(folder: Path) -> Run:
@@ -230,13 +253,20 @@ def load(folder: Path) -> Run:
         architecture = from_dict(NetworkSettings, described["network"], f"{folder / _SETTINGS}: network")
         network = architecture.build()
         network.load_state_dict(load_file(folder / WEIGHTS))
-        objective, shape = described["fit"]["objective"], tuple(described["data"]["shape"])
+        objective, shape = described["fit"]["objective"], tuple(map(operator.index, described["data"]["shape"]))
+        choose_objective(objective)
+        if len(shape) != architecture.dims or min(shape) < 1:
+            raise ValueError(f"images of shape {shape} in {architecture.dims}D")
     except PermissionError as error:
         raise InputError(f"{error.filename or folder} may not be read by this user: ask its owner for leave") from error
     except InputError:
         raise
+    except FileNotFoundError as error:
+        unfinished = ": its training was not finished" if folder.suffix == ".partial" else ", which is damaged"
+        raise InputError(f"{error.filename or WEIGHTS} is missing in the run folder {folder}{unfinished}") from error
     except (OSError, KeyError, TypeError, ValueError, SafetensorError, RuntimeError) as error:
-        raise InputError(f"{folder} is a damaged run folder ({error!r}): train again, or copy it again") from error
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise InputError(f"{folder} is a damaged run folder ({reason}): train again, or copy it again") from error
     return Run(network.eval(), architecture, objective, shape, described)
 
 
@@ -246,23 +276,27 @@ def _begin(partial: Path, described: dict[str, Any], device: torch.device) -> No
     if path.exists():
         try:
             begun = json.loads(path.read_text(encoding="utf-8"))
-            begun.pop("result", None)  # of one that was cut off after its last step, before it was moved into place
             begun_by = begun.get("begun_by", begun["weakspot"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path} is damaged ({error!r}): remove {partial}, and train anew") from error
         if begun_by != described["weakspot"]:
             described["begun_by"] = begun_by  # a new version does not cost the work
-        # The format of what is kept, not the version, decides whether it can be gone on with.
-        one, other = ({**each, "weakspot": None, "begun_by": None} for each in (begun, described))
-        if changed := sorted(_differences(one, json.loads(json.dumps(other)))):
-            raise InputError(
-                f"{partial} was begun with another {', '.join(changed)}: "
-                "resume with the same, or train into another folder"
-            )
+        _hold_against(partial, begun, described)
         _note_environment(partial / _ENVIRONMENT, _environment(device))
         return
     write_text(partial / _ENVIRONMENT, json.dumps(_environment(device), indent=2) + "\n")
     write_text(path, json.dumps(described, indent=2) + "\n")
+
+
+def _hold_against(folder: Path, begun: dict[str, Any], described: dict[str, Any]) -> None:
+    """Refuse to go on with what was begun with other settings or data."""
+    # The format of what is kept, not the version, decides whether it can be gone on with. There is a result where a
+    # training was cut off after its last step, or not at all.
+    one, other = ({**each, "weakspot": None, "begun_by": None, "result": None} for each in (begun, described))
+    if changed := sorted(_differences(one, json.loads(json.dumps(other)))):
+        raise InputError(
+            f"{folder} was begun with another {', '.join(changed)}: resume with the same, or train into another folder"
+        )
 
 
 def _differences(old: Any, new: Any, name: str = "") -> list[str]:

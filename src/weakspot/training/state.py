@@ -74,12 +74,12 @@ class State:
                     tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
                 self._load(tensors)
             except (OSError, SafetensorError, TypeError, KeyError, ValueError, RuntimeError) as error:
-                complaint = complaint or f"{path} is damaged ({error}): going on from the state before it"
+                complaint = complaint or f"{path} is damaged ({error}): going on from "
                 continue
             for key in _PROGRESS:
                 setattr(self, key, progress[key])
-            break
-        return complaint
+            return complaint and complaint + "the state before it"
+        return complaint and complaint + "the start"
 
     def _load(self, tensors: Mapping[str, Tensor]) -> None:
         """Put the tensors where they belong."""
