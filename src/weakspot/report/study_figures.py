@@ -10,7 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Circle, Patch, Rectangle
 from numpy.typing import NDArray
 
 _STYLE: Any = {
@@ -38,9 +38,11 @@ _LINES: tuple[tuple[str, Any], ...] = (
     ("#D55E00", "-"),
     ("#CC79A7", (0, (1, 1))),
     ("#E69F00", (0, (4, 1, 1, 1))),
+    ("#56B4E9", "-"),
 )
 # The paper's light blue and indigo, as in the colour-blind safe set of P. Tol.
 _ABSENT = "#777777"
+_RATER = "#117733"
 _BARS = ("#88CCEE", "#332288", "#DDCC77")
 
 Bar = tuple[float, tuple[float, float]]  # height, and lower and upper end of its error bar
@@ -107,22 +109,31 @@ def curves_figure(
     panels: Mapping[str, Mapping[str, NDArray[Any]]],
     fp: NDArray[Any],
     names: Mapping[str, str],
+    points: Mapping[str, Sequence[tuple[float, float]]] | None = None,
+    title: str = "",
+    columns: int = _COLUMNS,
 ) -> Figure:
-    """Draw FROC curves, a panel for each row (the paper's Fig. A.12, B.13, C.14).
+    """Draw FROC curves, a panel for each row (the paper's Fig. 7, A.12, B.13, C.14).
 
     Parameters
     ----------
     panels : title of the panel -> method -> sensitivity (n,) 0-1; what was not run is left out
     fp : (n,) average number of false positives per image
     names : method -> its name in the legend
+    points : title of the panel -> (false positives, sensitivity) of raters, drawn as triangles
+    title : of the figure
+    columns : of panels
     """
+    last = int(fp[-1])
     with rc_context(_STYLE):
-        figure, axes = _panels(list(panels), 1.6)
-        for found, axis in zip(panels.values(), axes, strict=True):
+        figure, axes = _panels(list(panels), 1.6 if columns == _COLUMNS else 2.6, columns)
+        for (panel, found), axis in zip(panels.items(), axes, strict=True):
+            for place in (points or {}).get(panel, ()):
+                axis.plot(*place, "^", color=_RATER, markersize=5, zorder=4)
             for method, (colour, dashes) in zip(names, _LINES, strict=False):
                 if method in found:
                     axis.plot(fp, found[method], color=colour, linestyle=dashes, linewidth=1.1)
-            axis.set(xlim=(0, float(fp[-1])), ylim=(0, 1.02), xticks=range(int(fp[-1]) + 1))
+            axis.set(xlim=(0, float(fp[-1])), ylim=(0, 1.02), xticks=range(0, last + 1, max(last // 5, 1)))
             axis.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
             axis.grid(alpha=0.25, linewidth=0.5)
             _say_not_run(axis, [name for method, name in names.items() if method not in found] if found else ["all"])
@@ -132,14 +143,23 @@ def curves_figure(
             Line2D([], [], color=colour, linestyle=dashes, linewidth=1.4, label=name)
             for name, (colour, dashes) in zip(names.values(), _LINES, strict=False)
         ]
-        _legend(figure, marks)
+        if points:
+            marks.append(Line2D([], [], color=_RATER, marker="^", markersize=5, linestyle="none", label="rater"))
+        _legend(figure, marks, title)
     return _laid_out(figure)
 
 
-def _legend(figure: Figure, marks: list[Any]) -> None:
-    """Put one row above the panels, tight enough for six names."""
+def _legend(figure: Figure, marks: list[Any], title: str = "") -> None:
+    """Put one row above the panels, tight enough for six names, more in two."""
     spacing: dict[str, Any] = {"columnspacing": 1.0, "handlelength": 1.8, "handletextpad": 0.5, "fontsize": 7.5}
-    figure.legend(handles=marks, loc="outside upper center", ncols=len(marks), frameon=False, **spacing)
+    figure.legend(
+        handles=marks,
+        loc="outside upper center",
+        ncols=len(marks) if len(marks) < 7 else (len(marks) + 1) // 2,
+        frameon=False,
+        title=title or None,
+        **spacing,
+    )
 
 
 def _laid_out(figure: Figure) -> Figure:
@@ -150,10 +170,10 @@ def _laid_out(figure: Figure) -> Figure:
     return figure
 
 
-def _panels(titles: Sequence[str], height: float) -> tuple[Figure, list[Any]]:
-    rows = -(-len(titles) // _COLUMNS)
+def _panels(titles: Sequence[str], height: float, columns: int = _COLUMNS) -> tuple[Figure, list[Any]]:
+    rows = -(-len(titles) // columns)
     figure = Figure(figsize=(_WIDTH, height * rows + 0.5), layout="constrained")
-    axes = figure.subplots(rows, min(_COLUMNS, len(titles)), sharex=True, sharey=True, squeeze=False).ravel().tolist()
+    axes = figure.subplots(rows, min(columns, len(titles)), sharex=True, sharey=True, squeeze=False).ravel().tolist()
     for title, axis in zip(titles, axes, strict=False):
         axis.set_title(title, pad=3)
     for axis in axes[len(titles) :]:
@@ -187,9 +207,14 @@ class Tile:
 
 
 def maps_figure(
-    rows: Sequence[Sequence[Tile]], marked: Sequence[NDArray[Any]], shape: tuple[int, int], extent_vox: float
+    rows: Sequence[Sequence[Tile]],
+    marked: Sequence[NDArray[Any]],
+    shape: tuple[int, int],
+    extent_vox: float,
+    circled: bool = False,
+    title: str = "",
 ) -> Figure:
-    """Draw images, maps and differences of maps (the paper's Fig. 4, 5, C.16), with a bar for each scale.
+    """Draw images, maps and differences of maps (the paper's Fig. 4, 5, 8-11, C.16), with a bar for each scale.
 
     Negative values of maps are drawn as zero, as detection has them (3.6). A difference of zero is white, and all
     differences of a figure share the scale.
@@ -200,6 +225,8 @@ def maps_figure(
     marked : for each row the centres (n, 2) of the targets, drawn as squares on images of kind "image"
     shape : (height, width) of the pictures
     extent_vox : side of the squares
+    circled : whether circles, of that diameter, are drawn instead
+    title : of the figure
     """
     height, width = shape
     tiles = [tile for row in rows for tile in row]
@@ -214,6 +241,8 @@ def maps_figure(
     with rc_context(_STYLE):
         figure = Figure(figsize=(_WIDTH, tall * len(rows) + 0.45), layout="constrained")
         figure.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02)
+        if title:
+            figure.suptitle(title, fontsize=9)
         grid = figure.add_gridspec(len(rows) + 1, columns, height_ratios=[*[tall] * len(rows), 0.1])
         for row, (line, points) in enumerate(zip(rows, marked, strict=True)):
             for column, tile in enumerate(line):
@@ -221,7 +250,7 @@ def maps_figure(
                 axis.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), aspect="equal", xticks=[], yticks=[])
                 axis.set_title(tile.title, pad=2, fontsize=8)
                 axis.spines[:].set(visible=tile.pixels is None and tile.kind != "blank", color=_ABSENT)
-                _draw(axis, tile, points, extent_vox, scales)
+                _draw(axis, tile, points, extent_vox, scales, circled)
         for kind in dict.fromkeys(tile.kind for tile in tiles if tile.kind in scales):
             norm, colours, label = scales[kind]
             under = [column for column, tile in enumerate(rows[-1]) if tile.kind == kind]
@@ -236,7 +265,9 @@ def maps_figure(
     return _laid_out(figure)
 
 
-def _draw(axis: Any, tile: Tile, points: NDArray[Any], extent_vox: float, scales: Mapping[str, Any]) -> None:
+def _draw(
+    axis: Any, tile: Tile, points: NDArray[Any], extent_vox: float, scales: Mapping[str, Any], circled: bool
+) -> None:
     if tile.kind == "blank":
         return
     if tile.pixels is None:
@@ -244,8 +275,12 @@ def _draw(axis: Any, tile: Tile, points: NDArray[Any], extent_vox: float, scales
     elif tile.kind == "image":
         axis.imshow(tile.pixels, cmap="gray", interpolation="nearest")
         for y, x in points:
+            line: dict[str, Any] = {"fill": False, "edgecolor": "#E69F00", "linewidth": 1.0}
             corner = (x - extent_vox / 2, y - extent_vox / 2)
-            axis.add_patch(Rectangle(corner, extent_vox, extent_vox, fill=False, edgecolor="#E69F00", linewidth=1.0))
+            mark = (
+                Circle((x, y), extent_vox / 2, **line) if circled else Rectangle(corner, extent_vox, extent_vox, **line)
+            )
+            axis.add_patch(mark)
     else:
         norm, colours, _ = scales[tile.kind]
         pixels = tile.pixels if tile.kind == "difference" else np.maximum(tile.pixels, 0)

@@ -1,6 +1,6 @@
 """Tables of a study in the paper's form, each cell of ours above the published one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from math import hypot
 from typing import Any
 
@@ -18,6 +18,8 @@ def beside(
     same_rows: Mapping[str, Any],
     rows_run: Mapping[str, str],
     higher_is_better: bool,
+    best: Mapping[str, Set[str]] | None = None,
+    ours_are: str = "",
 ) -> Table:
     """Lay out two tables of `weakspot.studies.published.published` form in one: of each row, ours, then the paper's.
 
@@ -29,27 +31,42 @@ def beside(
     same_rows : the paper's average over the rows that ours has, ``{method: {mean, std}}``
     rows_run : method -> the rows that ours has, in words
     higher_is_better : whether the best cell of a row is the highest or the lowest
+    best : row -> methods to set in bold among ours, where that was tested; else it is told from the intervals
+    ours_are : what ours are, where the paper's are something else
     """
     decimals = 1 if paper["unit"] == "percent" else 2
     rows: list[tuple[str, ...]] = []
     bold: set[tuple[int, int]] = set()
     for row, published in paper["values"].items():
         for label, whose, cells in ((row, "ours", ours["values"].get(row, {})), ("", "paper", published)):
-            best = _best({method: cells[method] for method in names if method in cells}, higher_is_better)
-            bold |= {(len(rows), 2 + column) for column, method in enumerate(names) if method in best}
-            rows.append((label, whose, *(_cell(cells.get(method), decimals) for method in names)))
+            marked = _best({method: cells[method] for method in names if method in cells}, higher_is_better)
+            if best is not None and whose == "ours":
+                marked = set(best.get(row, ()))
+            bold |= {(len(rows), 2 + column) for column, method in enumerate(names) if method in marked}
+            rows.append(
+                (
+                    label.replace("_", " "),
+                    _named(whose, ours_are),
+                    *(_cell(cells.get(method), decimals) for method in names),
+                )
+            )
     for label, whose, average in (
         ("average", "ours", ours["average"]),
         ("", "paper, same rows", same_rows),
         ("", "paper, all rows", paper["average"]),
     ):
-        rows.append((label, whose, *(_average(average.get(method), decimals) for method in names)))
+        rows.append((label, _named(whose, ours_are), *(_average(average.get(method), decimals) for method in names)))
     rows.append(("", "rows run", *(rows_run.get(method, "none") for method in names)))
+    tested = "5 %, from the intervals, as if of other images" if best is None else "5 %; the paper's from its intervals"
     note = (
         "Bold: the best of a row among those run, where there are several, and those that are not significantly worse "
-        "(5 %, from the intervals, as if of other images). Averages of columns with other rows are not to be compared."
+        f"({tested}). Averages of columns with other rows are not to be compared."
     )
     return Table(title, ("", "", *names.values()), tuple(rows), frozenset(bold), note)
+
+
+def _named(whose: str, ours_are: str) -> str:
+    return f"ours, {ours_are}" if whose == "ours" and ours_are else whose
 
 
 def _best(cells: Mapping[str, Mapping[str, Any]], higher_is_better: bool) -> set[str]:

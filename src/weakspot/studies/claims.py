@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from weakspot.data.digit_pools import SIDE
+from weakspot.studies.cells import mean
 from weakspot.studies.fauc import NAMES, Fauc, digits_of, mean_fauc, ranking, tied
 from weakspot.studies.mnist import DIGITS, METHODS, OBJECTIVES
 from weakspot.studies.readings import Shape, convergence, roughness, shape_on_targets
-from weakspot.studies.results import Results, mean
+from weakspot.studies.results import Results
 from weakspot.studies.verdict import Verdict, judge_each, judge_mean
 
 Column = tuple[str, str]  # objective, method (of a training: architecture)

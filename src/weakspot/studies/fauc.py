@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from weakspot.studies.cells import figure_of
 from weakspot.studies.mnist import CELLS, COMPARED, DIGITS, VARIANTS, objective_of
-from weakspot.studies.results import Cell, Results, figure_of
+from weakspot.studies.results import Cell, Results
 
 NAMES = {
     "gp_unet": "GP-Unet",

@@ -60,9 +60,9 @@ def study_units(
         For names or digits that are not of the study, and where nothing is left to do (the variants have no
         classification).
     """
-    _known("digit", digits := tuple(digits), DIGITS)
-    _known("method", methods := tuple(methods), ALL)
-    _known("objective", objectives := tuple(objectives), OBJECTIVES)
+    known("digit", digits := tuple(digits), DIGITS)
+    known("method", methods := tuple(methods), ALL)
+    known("objective", objectives := tuple(objectives), OBJECTIVES)
     units: dict[str, Unit] = {}
     for seed in range(seeds):
         for objective, method, digit in CELLS:
@@ -95,6 +95,7 @@ def _in_order() -> Iterator[tuple[str, str, int]]:
 CELLS = tuple(dict.fromkeys(_in_order()))  # (objective, method, digit), one evaluation each
 
 
-def _known(what: str, given: Iterable[object], known: Iterable[object]) -> None:
-    if strange := [each for each in given if each not in known]:
-        raise InputError(f"no {what} {strange[0]!r} in the study: choose from {', '.join(map(str, known))}")
+def known(what: str, given: Iterable[object], choices: Iterable[object]) -> None:
+    """Refuse what is not of the study."""
+    if strange := [each for each in given if each not in choices]:
+        raise InputError(f"no {what} {strange[0]!r} in the study: choose from {', '.join(map(str, choices))}")

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from weakspot.data.digit_pools import SIDE
 from weakspot.data.digits import COLUMNS, ROWS
 from weakspot.report.study_figures import Bar, Tile, bars_figure, curves_figure, maps_figure
+from weakspot.studies.cells import figure_of, mean
 from weakspot.studies.fauc import NAMES, published_fauc
 from weakspot.studies.mnist import COMPARED, DIGITS, METHODS, OBJECTIVES, VARIANTS, objective_of
 from weakspot.studies.mnist_units import CURVE_FP
-from weakspot.studies.results import Cell, Results, figure_of, mean
+from weakspot.studies.results import Cell, Results
 
 
 def figures(results: Results, paper: Mapping[str, Any]) -> Iterator[tuple[str, str, Figure]]:

@@ -1,19 +1,15 @@
 """What the MNIST study came to, written down: tables, figures and a page, from its records alone."""
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from weakspot.errors import InputError
-from weakspot.files import write_atomically, write_text
-from weakspot.report.figures import save
-from weakspot.report.study_tables import beside
 from weakspot.report.tables import Table, number
+from weakspot.studies.cells import mean
 from weakspot.studies.claims import CLAIMS
 from weakspot.studies.fauc import NAMES, Fauc, digit_list, our_fauc, published_fauc
 from weakspot.studies.mnist import COMPARED, OBJECTIVES, group_of
@@ -21,16 +17,17 @@ from weakspot.studies.mnist_figures import figures
 from weakspot.studies.mnist_summary import standing, what_was_run
 from weakspot.studies.published import FIGURES, published
 from weakspot.studies.readings import READINGS
-from weakspot.studies.results import Results, averages, mean, read_results, tables
+from weakspot.studies.results import Results, read_results, tables
 from weakspot.studies.units import Place
-
-_DPI = 300  # what journals ask of pictures
-_TITLES = {
-    "fauc": "FAUC, 0-5 false positives an image (%)",
-    "sensitivity": "Sensitivity at the predicted count (%)",
-    "fpavg": "False positives an image at the predicted count",
-    "fnavg": "Missed an image at the predicted count",
-}
+from weakspot.studies.writing import (
+    beside_published,
+    notes_of,
+    page_of,
+    titles,
+    write_figures,
+    write_page,
+    write_tables,
+)
 
 
 def write_report(place: Place, page: Path | None = None) -> str:
@@ -52,54 +49,25 @@ def write_report(place: Place, page: Path | None = None) -> str:
     results = read_results(place)
     if not results.evaluations:
         raise InputError(f"{place.out} holds no evaluation yet: there is nothing to report")
-    page = _where(place, page)
+    page = page_of(place, page)
     ours, paper = tables(results), published()
-    write_text(place.out / "summary.json", json.dumps(ours, indent=1, allow_nan=False) + "\n")
     laid_out = study_tables(ours, paper)
-    for ending, form in (("md", Table.markdown), ("txt", Table.text), ("tex", Table.latex)):
-        write_text(place.out / f"tables.{ending}", "\n".join(map(form, laid_out)))
-    folder = place.out / "figures"
-    folder.mkdir(exist_ok=True)
-    drawn = []
-    for name, caption, figure in figures(results, paper):
-        path = save(figure, folder / name, _DPI)[-1]
-        if not any(axis.images for axis in figure.axes):
-            _shrink(path)
-        drawn.append((f"Figure {name.removeprefix('figure_')}", caption, os.path.relpath(path, page.parent)))
-    page.parent.mkdir(parents=True, exist_ok=True)
-    write_text(page, _page(place, page.parent, results, paper, drawn, laid_out))
+    write_tables(place, ours, laid_out)
+    drawn = write_figures(place, figures(results, paper), page.parent)
+    write_page(page, _page(place, page.parent, results, paper, drawn, laid_out))
     return f"{page}, and in {place.out}: summary.json, tables.md, figures"
-
-
-def _where(place: Place, page: Path | None) -> Path:
-    """Return where the page goes, and remember it, from one sitting to the next and in every clone."""
-    memory = place.out / "page.txt"
-    if page is None:
-        remembered = memory.read_text(encoding="utf-8").strip() if memory.exists() else "report.md"
-        return Path(os.path.normpath(place.out / remembered))
-    write_text(memory, os.path.relpath(page, place.out) + "\n")
-    return page
-
-
-def _shrink(path: Path) -> None:
-    """Store a picture of lines with 256 colours, which it has hardly more of: pictures are kept with the results."""
-    with Image.open(path) as picture:
-        fewer, dpi = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE), picture.info["dpi"]
-    write_atomically(path, lambda temporary: fewer.save(temporary, format="png", optimize=True, dpi=dpi))
 
 
 def study_tables(ours: Mapping[str, Any], paper: Mapping[str, Any]) -> list[Table]:
     """Return the twelve tables, ours beside the published ones."""
     laid_out = []
-    for key, table in ours.items():
+    for key in ours:
         _, group, figure = key.split("_")
-        run = {method: [row for row in table["values"] if method in table["values"][row]] for method in COMPARED[group]}
-        theirs = {method: [paper[key]["values"][row][method]["value"] for row in rows] for method, rows in run.items()}
-        same = averages(theirs, 1 if table["unit"] == "percent" else 2)
-        rows_run = {method: digit_list(map(int, rows)) for method, rows in run.items() if rows}
         names = {method: NAMES[method] for method in COMPARED[group]}
-        title = f"{table['table']}. {_TITLES[figure]}, {group}; 95 % intervals"
-        laid_out.append(beside(title, table, paper[key], names, same, rows_run, figure in FIGURES[:2]))
+        title = f"{titles(5, 'an image')[figure]}, {group}; 95 % intervals"
+        laid_out.append(
+            beside_published(key, ours, paper, names, title, lambda rows: digit_list(int(row) for row in rows))
+        )
     return laid_out
 
 
@@ -108,12 +76,11 @@ def _page(
     beside_it: Path,
     results: Results,
     paper: Mapping[str, Any],
-    drawn: list[tuple[str, str, str]],
+    drawn: list[str],
     laid_out: list[Table],
-) -> str:
-    notes = place.out / "notes.md"
+) -> list[str]:
     ours, theirs = our_fauc(results), published_fauc(paper)
-    parts = [
+    return [
         "# The paper's MNIST study: ours beside the published numbers",
         "Generated by `weakspot study mnist --report` from the records of the study. Methods and tables are those of "
         "Dubost et al. 2020 (doi:10.1016/j.media.2020.101767), sections 3.1, 4.1, 4.2 and appendices A to C.",
@@ -121,7 +88,7 @@ def _page(
         what_was_run(place, results),
         "## Ours against the paper",
         *standing(ours, theirs),
-        *([notes.read_text(encoding="utf-8").strip()] if notes.exists() else []),
+        *notes_of(place),
         "## The paper's claims",
         "Each is judged by FAUC unless it says otherwise, by our results as recorded and by the paper's own tables. "
         "“So far” means that runs are missing which could change it; a claim about all digits is judged at those where "
@@ -130,12 +97,11 @@ def _page(
         "## What the text leaves open",
         _readings(results, paper),
         "## Figures",
-        *(f"![{name}]({path})\n\n**{name}.** {caption}." for name, caption, path in drawn),
+        *drawn,
         "## FAUC",
         *(table.markdown() for table in laid_out[::4]),
         f"The other tables: [tables.md]({os.path.relpath(place.out / 'tables.md', beside_it)}).",
     ]
-    return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
 def _claims(ours: Fauc, theirs: Fauc, results: Results) -> str:

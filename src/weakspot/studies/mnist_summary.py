@@ -1,7 +1,7 @@
 """What of the MNIST study was run, in what time, and where it stands beside the paper, in words and numbers."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,24 +19,28 @@ def what_was_run(place: Place, results: Results) -> str:
     recipe = ", ".join(f"{name} {value}" for name, value in settings["recipe"].items() if value is not None)
     sizes = " / ".join(map(str, settings["sizes"]))
     trainings = [each for seeds in results.trainings.values() for each in seeds]
-    machines = Counter(
-        f"{each['environment']['device']}, {each['environment']['processor']}, {each['environment']['platform']}, "
-        f"Python {each['environment']['python']}, torch {each['environment']['torch']}, "
-        f"weakspot {each['environment']['weakspot']}, {each['environment']['threads']} thread(s) each"
-        for each in trainings
-    )
     versions = Counter(each["weakspot"] for seeds in results.evaluations.values() for each in seeds if each["weakspot"])
     evaluated = ", ".join(f"{number} by weakspot {version}" for version, number in sorted(versions.items()))
     lines = [
         f"{len(results.evaluations)} of {len(CELLS)} cells; the others say “not run”. {_seeds(results.evaluations)}",
         f"Images to train / validate / test: {sizes}, made of {settings['digits']}; the same images under all seeds.",
         f"Recipe: {recipe}.",
-        *(f"{number} trainings on {machine}." for machine, number in machines.items()),
+        *(f"{number} trainings on {machine}." for machine, number in machines_of(trainings).items()),
         *([f"Evaluations of which the version is recorded: {evaluated}."] if evaluated else []),
         *_times(results),
         *(f"Left out: {name}, {reason}." for name, reason in results.left_out.items()),
     ]
     return "\n".join(f"- {line}" for line in lines)
+
+
+def machines_of(trainings: Iterable[Mapping[str, Any]]) -> Counter[str]:
+    """Return how many trainings ran in which environment, in words."""
+    return Counter(
+        f"{each['environment']['device']}, {each['environment']['processor']}, {each['environment']['platform']}, "
+        f"Python {each['environment']['python']}, torch {each['environment']['torch']}, "
+        f"weakspot {each['environment']['weakspot']}, {each['environment']['threads']} thread(s) each"
+        for each in trainings
+    )
 
 
 def _seeds(evaluations: Mapping[Cell, list[dict[str, Any]]]) -> str:

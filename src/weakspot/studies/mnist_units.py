@@ -1,27 +1,23 @@
 """The two kinds of work of the MNIST study: to train a network, and to evaluate one with a method."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from weakspot.data.digits import Grids
 from weakspot.devices import choose_device
-from weakspot.files import write_atomically
 from weakspot.settings import to_dict
 from weakspot.studies.digits import Found, examples, find_on_grids
 from weakspot.studies.mnist_data import MnistSettings, digit_data
 from weakspot.studies.readings import readings, unevenness
+from weakspot.studies.recording import keep_map, keep_picture, of_evaluation, of_training, short
 from weakspot.studies.units import Place
 from weakspot.training.run import NetworkSettings, load, train
 from weakspot.training.settings import FitSettings, Progress
 
 CURVE_FP = 5 * np.linspace(0, 1, 61) ** 2  # where curves are kept: close together where they rise
-_ROWS = 40  # of a training's log, at most
 # The maps that the figures show, of the first seed: (digit, objective) -> methods (figures 4, 5 and C.16).
 SHOWN = {
     (4, "regression"): (
@@ -90,15 +86,7 @@ class Training:
                 tell(progress.step / progress.steps if progress.steps else 0.0)
 
             train(folder, network, *parts, fit, choose_device(self.device), resume=True, report=report)
-        log = np.genfromtxt(folder / "log.csv", delimiter=",", names=True, ndmin=1)
-        kept = np.unique(np.linspace(0, len(log) - 1, min(len(log), _ROWS)).round().astype(int))
-        return {
-            "seconds": round(float(log["seconds"][-1]), 1),
-            "steps": int(log["step"][-1]),
-            "validation_loss": _short(log["validation_loss"].min()),
-            "log": {name: _short(log[name][kept]) for name in ("step", "train_loss", "validation_loss")},
-            "environment": json.loads((folder / "environment.json").read_text(encoding="utf-8")),
-        }
+        return of_training(folder)
 
 
 @dataclass(frozen=True)
@@ -160,51 +148,22 @@ class Evaluation:
         best = found["height"]
         shown = SHOWN.get((training.digit, training.objective), ())
         return {
-            **{score: _figures(each) for score, each in found.items()},
-            "curve": _short(best.evaluation.curve.read(CURVE_FP)),
-            "readings": {name: _short(figures) for name, figures in readings(best, grids).items()},
+            **{score: of_evaluation(each.evaluation) for score, each in found.items()},
+            "curve": short(best.evaluation.curve.read(CURVE_FP)),
+            "readings": {name: short(figures) for name, figures in readings(best, grids).items()},
             "maps": unevenness([each.attention for each in best.predictions], grids),
             "shown": self._keep_maps(place, best, grids) if self.method in shown and not training.seed else {},
         }
 
     def _keep_maps(self, place: Place, found: Found, grids: Grids) -> dict[str, Any]:
-        """Write maps of the image with the most targets, and GP-Unet's of the first with none, as 8-bit pictures.
-
-        They hold what detection sees, the positive part.
-        """
+        """Write maps of the image with the most targets, and GP-Unet's of the first with none, as 8-bit pictures."""
         counts, kept = grids.counts, {}
         for which, number in (("most", counts.max()), ("none", 0)):
             if which == "none" and (self.method != "gp_unet" or grids.digit != 4):
                 continue
             index = int(np.argmax(counts == number))
-            attention = np.maximum(found.predictions[index].attention, 0)
-            high = float(attention.max()) or 1.0
-            _picture(place, f"{self.name}-{which}", np.rint(255 * attention / high).astype(np.uint8))
-            _picture(place, f"image-{grids.digit}-{which}", grids.images[index, 0])
+            high = keep_map(place, f"{self.name}-{which}", found.predictions[index].attention)
+            keep_picture(place, f"image-{grids.digit}-{which}", grids.images[index, 0])
             targets = grids.truth[index].coordinates.tolist()
             kept[which] = {"high": high, "predicted": float(found.counts[index]), "targets": targets}
         return kept
-
-
-def _picture(place: Place, name: str, pixels: NDArray[np.uint8]) -> None:
-    image = Image.fromarray(pixels)
-    write_atomically(place.units / f"{name}.png", lambda path: image.save(path, format="png", optimize=True))
-
-
-def _figures(found: Found) -> dict[str, Any]:
-    """Return the figures of the paper's tables: ``{fauc, sensitivity, fpavg, fnavg: {value, sd, ci95}}``."""
-    result = found.evaluation
-    figures = {
-        "fauc": result.fauc,
-        "sensitivity": result.sensitivity,
-        "fpavg": result.fp_avg,
-        "fnavg": result.fn_avg,
-        "count_error": result.count_error["mae"],
-    }
-    return {name: {part: _short(value) for part, value in figure._asdict().items()} for name, figure in figures.items()}
-
-
-def _short(values: Any) -> Any:
-    """Return numbers as lists, to four significant digits, which spares space where they are kept."""
-    rounded = [float(f"{value:.4g}") for value in np.ravel(values)]
-    return rounded[0] if np.ndim(values) == 0 else rounded

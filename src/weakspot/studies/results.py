@@ -1,7 +1,6 @@
 """The records of the MNIST study, and what they come to in the form of the paper's tables."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,11 +9,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from weakspot.settings import from_dict
+from weakspot.studies.cells import table_of, taken
 from weakspot.studies.mnist import ALL, COMPARED, DIGITS, objective_of
 from weakspot.studies.mnist_data import MnistSettings
 from weakspot.studies.mnist_units import Evaluation, Training
 from weakspot.studies.published import published
-from weakspot.studies.units import Place, Unit, key
+from weakspot.studies.units import Place, Unit
 
 Cell = tuple[str, str, int]  # objective, method (of a training: architecture), digit
 _RECORD = re.compile(r"(train|evaluate)-([a-z]+)-([a-z_]+)-(\d)-seed(\d+)")
@@ -62,17 +62,12 @@ def read_results(place: Place) -> Results:
     named = [(int(match[5]), name, match) for name in place.names() if (match := _RECORD.fullmatch(name))]
     for seed, name, match in sorted(named, key=lambda each: each[:2]):
         unit = _unit(study, match[1], match[2], match[3], int(match[4]), seed)
-        record = place.record(name)
-        if unit is None:
-            results.left_out[name] = "not of this study"
-        elif record is None:
-            results.left_out[name] = "damaged; the study runs it again"
-        elif record["key"] != key(unit):
-            results.left_out[name] = "of other settings; the study runs it again"
+        found = taken(place, name, unit)
+        if isinstance(found, str):
+            results.left_out[name] = found
         else:
             cells = results.trainings if match[1] == "train" else results.evaluations
-            taken = {"seed": seed, "seconds": record["seconds"], "weakspot": record.get("weakspot")}
-            cells.setdefault((match[2], match[3], int(match[4])), []).append(taken | record["result"])
+            cells.setdefault((match[2], match[3], int(match[4])), []).append({"seed": seed, **found})
     for path in sorted(place.units.glob("*.png")):
         try:
             pixels = np.asarray(Image.open(path))
@@ -113,40 +108,5 @@ def tables(results: Results) -> dict[str, Any]:
 
 def _table(results: Results, name: str, percent: bool) -> dict[str, Any]:
     _, group, figure = name.split("_")
-    objective = objective_of(group)
-    scale, decimals = (100, 1) if percent else (1, 2)
-    values: dict[str, dict[str, Any]] = {}
-    columns: dict[str, list[float]] = {}
-    for digit in DIGITS:
-        for method in COMPARED[group]:
-            value, low, high = figure_of(results, (objective, method, digit), figure)
-            if value is not None:
-                columns.setdefault(method, []).append(scale * value)
-                ends = [None if end is None else round(scale * end, decimals) for end in (low, high)]
-                values.setdefault(str(digit), {})[method] = {"value": round(scale * value, decimals), "ci95": ends}
-    return {"values": values, "average": averages(columns, decimals)}
-
-
-def figure_of(results: Results, cell: Cell, figure: str) -> tuple[float | None, float | None, float | None]:
-    """Return a figure of one cell and the ends of its interval, each the mean over the seeds as they were recorded.
-
-    None where the cell was not run, or any seed's is not defined.
-    """
-    seeds = [each["height"][figure] for each in results.evaluations.get(cell, [])]
-    low, high = (mean(each["ci95"][end] for each in seeds) for end in (0, 1))
-    return mean(each["value"] for each in seeds), low, high
-
-
-def mean(values: Iterable[float | None]) -> float | None:
-    """Return the mean, None of nothing or where any value is not defined."""
-    found = list(values)
-    return float(np.mean([each for each in found if each is not None])) if found and None not in found else None
-
-
-def averages(columns: Mapping[str, Sequence[float]], decimals: int) -> dict[str, Any]:
-    """Return ``{method: {mean, std}}`` of columns of values."""
-    return {
-        method: {"mean": round(float(np.mean(column)), decimals), "std": round(float(np.std(column)), decimals)}
-        for method, column in columns.items()
-        if column
-    }
+    objective, rows = objective_of(group), [str(digit) for digit in DIGITS]
+    return table_of(results, figure, percent, rows, COMPARED[group], lambda row, method: (objective, method, int(row)))

@@ -1,0 +1,149 @@
+"""What of the brain study was run, in what time, and how it stands, in words and numbers."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from weakspot.data.phantom.settings import REGIONS
+from weakspot.report.tables import Table
+from weakspot.studies.brain import EVALUATED, METHODS
+from weakspot.studies.brain_claims import AHEAD, NAMES, OUTSHONE, WEAK, beside_rater
+from weakspot.studies.brain_figures import PHANTOMS, heading
+from weakspot.studies.brain_results import BrainResults, Difference
+from weakspot.studies.brain_settings import CONDITIONS, BrainSettings
+from weakspot.studies.cells import figure_of
+from weakspot.studies.fauc import ranking
+from weakspot.studies.mnist_summary import machines_of
+
+
+def what_was_run(study: BrainSettings, results: BrainResults) -> str:
+    """Return a list: how much, with which phantoms and recipes, on which machines, in what time."""
+    sizes = study.sizes
+    trainings = [each for seeds in results.trainings.values() for each in seeds]
+    whole = len(EVALUATED) * len(METHODS) * len(REGIONS)
+    spacing = " x ".join(f"{each:g}" for each in sizes.spacing_mm)
+    volumes = ", ".join(f"{heading(region).lower()} {'x'.join(map(str, sizes.volume(region)))}" for region in REGIONS)
+    lines = [
+        f"{len(results.evaluations)} of {whole} cells (method, region, condition); the others say “not run”.",
+        f"All images are {PHANTOMS}: {sizes.phantoms} of each region and condition, of every eleven five to train, one "
+        f"to validate, five to test, seed {study.data_seed}, from {', '.join(study.label_maps)}; voxels of {spacing} "
+        f"mm (the paper's times {sizes.coarser}); volumes: {volumes} voxels.",
+        f"A hit is within {sizes.reach_vox:g} voxels, which is the paper's distance in mm, and so is the maximum "
+        "filter; basal ganglia and centrum semiovale are judged in the annotated slice.",
+        f"Networks have {sizes.width} filters in the first scale (the paper: 32).",
+        *_recipes(study),
+        *(f"{number} trainings on {machine}." for machine, number in machines_of(trainings).items()),
+        *_outside(results),
+        *_times(results),
+        *(f"Left out: {name}, {reason}." for name, reason in results.left_out.items()),
+    ]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _recipes(study: BrainSettings) -> Iterator[str]:
+    stages = {
+        "first": "The midbrain, from random weights",
+        "further": "The other regions, from the midbrain's weights",
+        "changed": "Another condition, from the region's own weights",
+    }
+    for stage, text in stages.items():
+        recipe = getattr(study.recipes, stage)
+        length = f"{recipe.steps} steps" if recipe.steps else f"until {recipe.patience} epochs without improvement"
+        yield f"{text}: {recipe.optimizer}, {length} of {recipe.batch_size}, learning rate {recipe.learning_rate:g}."
+
+
+def _outside(results: BrainResults) -> Iterator[str]:
+    lost = [
+        f"{heading(region).lower()} {made['outside']} of {int(np.sum(made['counts']))}"
+        for (condition, region), made in results.phantoms.items()
+        if condition == "default" and made["outside"]
+    ]
+    if lost:
+        yield f"PVS of the test phantoms that are counted, but lie outside of the volumes: {', '.join(lost)}."
+
+
+def _times(results: BrainResults) -> Iterator[str]:
+    taken: dict[str, list[float]] = {"making phantoms of a region": [m["seconds"] for m in results.phantoms.values()]}
+    for what, done in (("training", results.trainings), ("evaluation", results.evaluations)):
+        for (condition, _, region), seeds in done.items():
+            again = " again" if what == "training" and condition != "default" else ""
+            taken.setdefault(f"{what}{again}, {heading(region).lower()}", []).extend(each["seconds"] for each in seeds)
+    total = sum(map(sum, taken.values())) / 3600
+    each = "; ".join(f"{what} {np.mean(times) / 60:.1f}" for what, times in taken.items() if times)
+    yield f"Minutes of one, beside whatever else ran: {each}."
+    yield f"In all {total:.1f} h of one worker, {total / 2:.1f} h two at a time."
+
+
+def standing(results: BrainResults) -> Iterator[str]:
+    """Yield where the methods stand: rankings, targets against intensity and the simulated rater."""
+    lines = []
+    for region in REGIONS:
+        found = {method: figure_of(results, ("default", method, region), "fauc")[0] for method in METHODS}
+        run = {NAMES[method]: 100 * value for method, value in found.items() if value is not None}
+        if run:
+            lines.append(f"{heading(region)}, FAUC 0-15 (%) on phantoms: {ranking(run)}")
+    for region in OUTSHONE:
+        ahead = Difference.of_fauc(results, "default", region, WEAK, ("intensity",))
+        if ahead is not None:
+            reached = "reached" if ahead.value >= AHEAD else "missed"
+            lines.append(
+                f"{heading(region)}: the best weakly supervised method is {ahead.value:.1f} points of FAUC ahead of "
+                f"intensity ({ahead.ends[0]:.1f} to {ahead.ends[1]:.1f}); the target of {AHEAD:g} is {reached}"
+            )
+    for region, method, points in beside_rater(results):
+        where = "within the simulated rater's own agreement" if points >= 0 else "below the simulated rater"
+        lines.append(
+            f"{heading(region)}: {NAMES[method]}, the best, is {where}: its sensitivity is {points:+.1f} points from "
+            "the rater's at as many false positives"
+        )
+    yield "\n".join(f"- {line}." for line in lines) or "- Nothing yet."
+
+
+def conditions_table(results: BrainResults) -> Table:
+    """Return FAUC of every method under every condition, by networks fine-tuned there and by the default's."""
+    rows: list[tuple[str, ...]] = []
+    bold = set()
+    for region in REGIONS:
+        for condition in EVALUATED:
+            found = {method: figure_of(results, (condition, method, region), "fauc") for method in METHODS}
+            known = {method: value for method, (value, _, _) in found.items() if value is not None}
+            if not known:
+                continue
+            best = max(known, key=lambda method: known[method])
+            bold.add((len(rows), 3 + list(METHODS).index(best)))
+            name = condition.removesuffix("_unseen")
+            network = "default's" if name != condition else "fine-tuned" if condition != "default" else "own"
+            cells = (f"{100 * known[method]:.1f}" if method in known else "not run" for method in METHODS)
+            rows.append((heading(region), CONDITIONS[name].text, network, *cells))
+    title = f"FAUC, 0-15 false positives a scan (%), under other conditions; {PHANTOMS}"
+    note = (
+        "The same brains, PVS in the same places. Networks: those of the default condition, which have not seen the "
+        "other, and those fine-tuned under it. Bold: the highest."
+    )
+    return Table(title, ("region", "condition", "network", *NAMES.values()), tuple(rows), frozenset(bold), note)
+
+
+def widths_table(results: BrainResults) -> Table:
+    """Return how wide each method's response to a PVS is: the mean over phantoms in mm."""
+    rows = []
+    for region in REGIONS:
+        cells = []
+        for method in METHODS:
+            seeds: list[dict[str, Any]] = results.evaluations.get(("default", method, region), [])
+            widths = np.array([each["width_mm"] for each in seeds], float)
+            cells.append(f"{np.nanmean(widths):.1f}" if np.isfinite(widths).any() else "not run")
+        rows.append((heading(region), *cells))
+    title = f"Width of the response around a PVS (mm), lower is sharper; {PHANTOMS}"
+    note = (
+        "Diameter of a disk as large as the connected part of the slice, around the highest response within reach of "
+        "the PVS, that is at least half as high."
+    )
+    return Table(title, ("region", *NAMES.values()), tuple(rows), note=note)
+
+
+def versions(results: BrainResults) -> str:
+    """Name the versions of weakspot that evaluated."""
+    found = Counter(each["weakspot"] for seeds in results.evaluations.values() for each in seeds if each["weakspot"])
+    return ", ".join(f"{number} by weakspot {version}" for version, number in sorted(found.items()))
