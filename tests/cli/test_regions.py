@@ -15,7 +15,7 @@ from tests.test_geometry import affine_of, turned
 from weakspot.data.cohort import read_cohort
 from weakspot.data.points import read_points
 from weakspot.data.scans import read_scan, write_scan
-from weakspot.geometry import carried, to_world
+from weakspot.geometry import carried, shifted, to_world
 
 LABELS, VALUES, AFFINE = head()
 OBLIQUE = affine_of(turned(5, 0) @ turned(-8, 2) @ np.diag([-1.0, 1, 1]), (20, -30, -10))
@@ -131,6 +131,16 @@ def test_points_go_into_the_volumes_and_back(folder: Path):
             start = cohort.loc[f"{name}_{region}", ["start_i", "start_j", "start_k"]].to_numpy(float)
             assert np.allclose(there.coordinates + start, native, atol=1e-9)
             assert np.allclose(carried(native, scan.affine, volume.affine), there.coordinates, atol=1e-4)
+
+
+def test_a_region_that_the_field_of_view_cuts_off(folder: Path):
+    write_scan(folder / "001_t2.nii.gz", VALUES[:, :, 11:], shifted(AFFINE, (0, 0, 11)))
+    arguments = ["regions", folder / "scans.csv", "--region", "hippocampi", *SIZE, "--no-pictures"]
+    said = run(*arguments, "--out", folder / "out", code=1).stderr
+    assert "hippocampi: 1 of 3 scans show less than 90 % of the region (id 001: 60 %); the field of view" in said
+    assert "volumes hold" not in said
+    said = run(*arguments[:-2], "31x3x13", "--no-pictures", "--out", folder / "two", code=1).stderr
+    assert "hippocampi: 3 of 3 volumes hold less than 90 % of the region (id 001: 43 %); a larger --size" in said
 
 
 def test_one_scan(folder: Path):

@@ -11,9 +11,10 @@ import numpy as np
 
 from weakspot.data.checks import MISSING, parse_count
 from weakspot.data.cohort import Cohort
+from weakspot.data.labels import on_grid_of
 from weakspot.data.points import COLUMNS, Points, read_points, write_points
 from weakspot.data.problems import refuse
-from weakspot.data.regions import REGIONS, RegionSettings, RegionVolume, extract, on_grid_of
+from weakspot.data.regions import REGIONS, RegionSettings, RegionVolume, extract
 from weakspot.data.scans import Scan, mixed_grids, read_labels, read_scan, write_scan
 from weakspot.data.tables import write_table
 from weakspot.errors import InputError
@@ -21,7 +22,7 @@ from weakspot.files import write_text
 from weakspot.geometry import to_world
 from weakspot.settings import to_dict
 
-FORMAT = 1  # of what is written; a change makes everything anew
+FORMAT = 2  # of what is written; a change makes everything anew
 AXES = COLUMNS[3]["coordinates"]
 Record = dict[str, Any]
 Picture = Callable[[Path, Scan, Mapping[str, RegionVolume]], None]
@@ -139,7 +140,7 @@ def prepare(
     Returns
     -------
     record, made
-        ``record["regions"]`` has by region ``file, start, size, spacing_mm, affine, slice_axis, slice, held``;
+        ``record["regions"]`` has by region ``file, start, size, spacing_mm, affine, slice_axis, slice, in_scan, held``;
         ``made`` says whether anything was to be done.
 
     Raises
@@ -166,9 +167,9 @@ def prepare(
     scan, segmentation = read_scan(task.image, volume, nonfinite), read_labels(task.segmentation)
     try:
         affine, labels_affine = scan.placed, segmentation.placed
-        labels = on_grid_of(segmentation.values, labels_affine, scan.values.shape, affine)
+        labels, origin = on_grid_of(segmentation.values, labels_affine, scan.values.shape, affine)
         cut = {
-            name: extract(scan.values, affine, labels, name, each, task.slices.get(name))
+            name: extract(scan.values, affine, labels, name, each, task.slices.get(name), origin)
             for name, each in settings.items()
         }
     except InputError as error:
@@ -189,6 +190,7 @@ def prepare(
                 "affine": region.affine.tolist(),
                 "slice_axis": AXES[region.slice_axis],
                 "slice": region.slice,
+                "in_scan": region.in_scan,
                 "held": region.held,
             }
             for name, region in cut.items()
@@ -271,15 +273,26 @@ def summary(tasks: Sequence[Task], records: Sequence[Record], regions: Sequence[
     mixed = mixed_grids([np.array(record["regions"][regions[0]]["affine"]) for record in records])
     said = [f"the scans differ in {mixed}; volumes stay on the scans' grids"] if mixed else []
     for name in regions:
-        cut = [(record["regions"][name]["held"], task.id) for task, record in zip(tasks, records, strict=True)]
-        short = [each for each in cut if each[0] < 0.9]
-        if short:
-            least, worst = min(short)
-            said.append(
-                f"{name}: {len(short)} of {len(cut)} volumes hold less than 90 % of the region (id {worst}: "
-                f"{100 * least:.0f} %); a larger --size holds more"
-            )
+        lying = [record["regions"][name] for record in records]
+        said += _too_little(
+            f"{name}: {{}} scans show less than 90 % of the region {{}}; the field of view cuts it off: leave them "
+            "out, unless their counts are of what it shows",
+            tasks,
+            [each["in_scan"] for each in lying],
+        )
+        said += _too_little(
+            f"{name}: {{}} volumes hold less than 90 % of the region {{}}; a larger --size holds more",
+            tasks,
+            [each["held"] / each["in_scan"] for each in lying],
+        )
     return said
+
+
+def _too_little(text: str, tasks: Sequence[Task], shares: Sequence[float]) -> list[str]:
+    """Return the text, with how many scans have a share below 0.9 and which the least, if any has."""
+    number, least = sum(share < 0.9 for share in shares), int(np.argmin(shares))
+    worst = f"(id {tasks[least].id}: {100 * shares[least]:.0f} %)"
+    return [text.format(f"{number} of {len(shares)}", worst)] if number else []
 
 
 def _id(task: Task, region: str) -> str:
