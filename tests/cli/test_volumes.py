@@ -106,6 +106,8 @@ def test_peaks_are_sought_in_the_annotated_slice_alone(cohort: Path, trained: Pa
         )
     (tmp_path / "table.csv").write_text("\n".join(lines).replace(",2", ",two"))
     assert "row 2 (id a): 'two' is no number" in fails(*arguments, "--out", tmp_path / "none")
+    (tmp_path / "table.csv").write_text("\n".join((f"{lines[0]},slice_axis", f"{lines[1]},k", f"{lines[2]},j")))
+    assert "row 3 (id b): its slice is across j" in fails(*arguments, "--out", tmp_path / "none")
     assert "expected i, j, k" in fails(*arguments[:-4], "--slice-axis", "y", "--out", tmp_path / "none")
 
 

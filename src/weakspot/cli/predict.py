@@ -111,7 +111,7 @@ def predict(
     # Scans say their spacing themselves.
     stated = geometry_of(cohort, dims, spacing=True).spacing_mm if size_mm is not None and dims == 2 else None
     axis = None if slice_axis is None else axis_named(slice_axis, dims)
-    within = stated_slices(cohort).tolist() if slice_axis is not None else [np.nan] * len(cohort)
+    within = stated_slices(cohort, axis).tolist() if axis is not None else [np.nan] * len(cohort)
     files = [
         File(name, path.absolute(), None if stated is None else tuple(stated[index].tolist()), within[index])
         for index, (name, path) in enumerate(zip(cohort.ids, cohort.paths, strict=True))
