@@ -60,7 +60,7 @@ def test_from_scans_to_world_coordinates(cohort: Path, trained: Path):
         assert np.array_equal(at, rows["score"].to_numpy(np.float32))
 
 
-@pytest.mark.filterwarnings("ignore::weakspot.data.scans.ScanWarning")
+@pytest.mark.filterwarnings("ignore::weakspot.data.scan_files.ScanWarning")
 def test_the_maximum_filter_in_mm_is_rounded_to_voxels_by_each_scans_spacing(
     cohort: Path, trained: Path, tmp_path: Path
 ):

@@ -9,7 +9,7 @@ from weakspot.data.geometry import geometry_of
 from weakspot.data.phantom.files import write_phantoms
 from weakspot.data.phantom.settings import PhantomSettings, with_changes
 from weakspot.data.points import read_points
-from weakspot.data.scans import ScanWarning
+from weakspot.data.scan_files import ScanWarning
 from weakspot.errors import InputError
 
 from .conftest import COARSE, box_brain

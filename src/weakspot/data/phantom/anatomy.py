@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from weakspot.data.phantom.template import template_labels
-from weakspot.data.scans import ENDINGS, is_scan, read_labels
+from weakspot.data.scan_files import ENDINGS
+from weakspot.data.scans import is_scan, read_labels
 from weakspot.errors import InputError
 
 FloatArray = NDArray[np.float64]
