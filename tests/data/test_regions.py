@@ -141,6 +141,13 @@ def test_negative_intensities():
     assert np.allclose(found.values, np.where(inside, expected, 0), atol=1e-5)
 
 
+def test_the_largest_intensities_do_not_overflow():
+    huge = ((VALUES - 150) * 6e36).astype(np.float32)
+    assert np.abs(huge).max() > 2.9e38
+    found = extract(huge, AFFINE, LABELS, "hippocampi", HARD)
+    assert np.allclose(found.values, extract(VALUES - 150, AFFINE, LABELS, "hippocampi", HARD).values, atol=1e-5)
+
+
 def test_labels_on_another_grid():
     turn = turned(20, 0) @ turned(-10, 2)
     other = affine_of(turn @ np.diag([0.8, 0.9, -1.7]), (-25, -28, 30))

@@ -307,6 +307,8 @@ def test_the_range_of_intensities():
     assert np.allclose(scaled[1:], np.clip((ramp[1:] - low) / (high - low), 0, 1), atol=1e-5)
     assert (scaled[0], scaled.min(), scaled.max()) == (0, 0, 1)
     assert np.allclose(unit_range(5 * ramp.reshape(3, 23, 29)).ravel(), scaled, atol=1e-5)  # the unit does not matter
+    largest = np.array([[[-3e38, 3e38, 1e38]]], np.float32)
+    assert np.allclose(unit_range(largest), [[[0, 1, 2 / 3]]], atol=0.01)
     for value in (0, 7, -7):  # constant: never 0/0
         assert np.array_equal(unit_range(np.full((2, 2, 2), value, np.float32)), np.zeros((2, 2, 2)))
 

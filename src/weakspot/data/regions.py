@@ -187,7 +187,7 @@ def extract(
     if scored is not None and not 0 <= scored - start[up] < size[up]:
         raise InputError(f"slice {scored} is not in the volume, which has {start[up]} to {start[up] + size[up] - 1}")
     weights = _smoothed(mask, start, size, settings.smooth_mm / spacing)
-    volume = window(values, start, size)
+    volume = window(values, start, size) * np.float32(0.5)  # differences stay within float32; the scale is lost anyway
     inside = volume[weights > 0]
     if not inside.size or inside.min() == inside.max():
         raise InputError(f"every voxel of {name} has the same value: the scan is empty there")

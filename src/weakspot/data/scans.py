@@ -174,5 +174,6 @@ def unit_range(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     if values.min() >= 0 and values.max() <= 1:
         return values
+    values = values * np.float32(0.5)  # which is exact, and differences stay within float32
     low, high = (np.float32(value) for value in np.percentile(values[values != 0], [0.1, 99.9]))
     return np.clip((values - low) / (high - low), 0, 1) if high > low else np.zeros_like(values)
