@@ -1,5 +1,7 @@
 """Training and prediction on volumes: scans in, voxel indices and world mm out."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +139,19 @@ def test_workers_find_what_one_process_finds_whatever_is_wrong_with_one_scan(
         assert np.array_equal(one, two)
     assert "no Dask scheduler" in fails(*arguments, "--scheduler", "tcp://127.0.0.1:1", "--out", tmp_path / "none")
     assert not (tmp_path / "none").exists()
+
+
+def test_what_workers_are_warned_of_is_told_in_clean_lines(cohort: Path, trained: Path, tmp_path: Path):
+    write_scan(tmp_path / "nowhere.nii.gz", read_scan(cohort / "002.nii.gz").values, None)
+    arguments = ["predict", trained, tmp_path / "nowhere.nii.gz", "--threads", 1, "--workers", 1]
+    done = subprocess.run(
+        [sys.executable, "-m", "weakspot", *map(str, arguments), "--out", tmp_path / "doubt"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    lines = [line for line in done.stderr.splitlines() if "nowhere" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith(f"warning: {tmp_path / 'nowhere.nii.gz'}: its header says neither spacing")
+    assert "ScanWarning" not in done.stderr
 
 
 @pytest.mark.filterwarnings("default")

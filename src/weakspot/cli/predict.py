@@ -205,6 +205,7 @@ def _on_workers(
     """Yield what workers find, in the order of the files; of those whose worker does not survive, that."""
     from dataclasses import replace
 
+    from weakspot.cli.console import warn
     from weakspot.devices import choose_device
     from weakspot.errors import InputError
     from weakspot.predict import memory_for
@@ -229,6 +230,8 @@ def _on_workers(
                 raise
             except Exception as error:  # of Dask, when a worker died
                 found = {file.identifier: FoundInFile(file.identifier, f"its worker failed: {error}") for file in block}
+            for text in (text for each in found.values() for text in each.warnings):
+                warn(text)
             yield from (found[file.identifier] for file in block)
 
 
