@@ -57,7 +57,10 @@ def test_the_papers_sizes_are_the_default():
 def test_sizes_in_mm():
     labels, values, affine = head((0.5, 0.5, 2.0))
     found = extract(values, affine, labels, "hippocampi", RegionSettings((15.6, 16.4, 26), size_in_mm=True))
-    assert found.values.shape == (31, 33, 13)
+    assert found.values.shape == (32, 33, 13)  # 31.2 voxels are not cut off
+    affine = np.diag([*np.float32([0.49, 0.49, 0.8]).astype(float), 1])
+    found = extract(values, affine, labels, "hippocampi", RegionSettings((0.49 * 32, 0.49 * 20, 0.8 * 9), True))
+    assert found.values.shape == (32, 20, 9)
 
 
 def test_the_upper_brain_stem_where_the_midbrain_has_no_label():

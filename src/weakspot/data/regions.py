@@ -4,6 +4,7 @@ Nothing is resampled but the labels: a region volume is cut from the scan's own 
 affine is the scan's, moved by whole voxels.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -224,7 +225,8 @@ def _size(
     """Return the volume's size in voxels along the scan's own axes."""
     size = np.empty(3, np.int64)
     for wanted, (axis, _) in zip(settings.size or REGIONS[name].size_vox, axes, strict=True):
-        size[axis] = max(round(wanted / spacing[axis] if settings.size_in_mm else wanted), 1)
+        # At least the mm that were asked for, but for what float32 makes of a header's spacing.
+        size[axis] = max(math.ceil(wanted / spacing[axis] - 1e-3) if settings.size_in_mm else round(wanted), 1)
     return size
 
 
