@@ -6,6 +6,7 @@ import torch
 
 from tests.networks.test_networks import randomised
 from weakspot import predict as module
+from weakspot.attention.memory import peak_bytes
 from weakspot.errors import InputError
 from weakspot.predict import predict
 from weakspot.training.run import NetworkSettings, Run
@@ -59,13 +60,15 @@ def test_auto_takes_whole_what_fits_and_tiles_what_does_not(monkeypatch):
     assert small.tile is None
     large = images(1, (500, 400))
     [whole] = predict(run, large, tile="auto", memory_gb=1)
-    [tiled] = predict(run, large, tile="auto", memory_gb=0.048)
+    [tiled] = predict(run, large, tile="auto", memory_gb=0.064)
     assert whole.tile is None
     assert tiled.tile is not None
     assert tiled.count == pytest.approx(whole.count, abs=1e-4)
-    monkeypatch.setattr(module, "available_memory", lambda device: 0.048e9 / 0.75)
+    monkeypatch.setattr(module, "available_memory", lambda device: 0.064e9)
     [asked] = predict(run, large, tile="auto")
     assert asked.tile == tiled.tile
+    # Peaks are up to 1.3 times the estimate (benchmarks/README.md), and what is given is not exceeded.
+    assert 1.3 * peak_bytes("cam", run.network, (500, 400), tiled.tile) <= 0.064e9
     with pytest.raises(InputError, match="the candidates of an image of 500x400 take about"):
         list(predict(run, large, tile="auto", memory_gb=0.01, score="mass"))
 

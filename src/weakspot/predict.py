@@ -31,7 +31,7 @@ DEFAULT_METHOD = {
     "base": "grad_cam",
 }
 
-_SHARE = 0.75  # of the available memory that is used unless told otherwise: peaks are up to 1.3 times the estimate
+_SHARE = 0.75  # of the memory that estimates may fill: measured peaks are up to 1.3 times what was estimated
 _DETECTION_BYTES = {"height": 18.0, "mass": 68.0}  # a voxel, as measured by tracemalloc
 
 
@@ -88,7 +88,7 @@ def predict(
     batch_size : images at once, at most
     tile : of large images, see `weakspot.attention.attend_and_count`: sizes in voxels, None for the whole, or "auto"
         "auto" takes an image whole if the memory allows, else in the tiles that take least time.
-    memory_gb : that one image may take under "auto", in 1e9 bytes; three quarters of what is available unless given
+    memory_gb : that one image may take at most under "auto", in 1e9 bytes; what is available unless given
     spacing_mm : of each image in turn, (dims,): the maximum filter's size is then in mm
         Each is taken when its image is yielded, so it may become known as the image is read.
     slices : of each image in turn, (axis, index): peaks are sought in this slice alone, the middle one for NaN
@@ -166,7 +166,7 @@ def _candidates(
 
 def memory_for(device: torch.device, at_once: int = 1) -> float:
     """Return the memory in 1e9 bytes that an image may take where so many are predicted at once."""
-    return available_memory(device) * _SHARE / at_once / 1e9
+    return available_memory(device) / at_once / 1e9
 
 
 def _tile_of(
@@ -187,7 +187,7 @@ def _tile_of(
         return tuple(tile)
     if tile != "auto":
         raise InputError(f"tile {tile!r}: expected auto, or sizes in voxels")
-    budget = 1e9 * (memory_for(device) if memory_gb is None else memory_gb)
+    budget = _SHARE * 1e9 * (memory_for(device) if memory_gb is None else memory_gb)
     # Once the map is there, finding candidates takes the memory that making it took.
     detection = (4 + _DETECTION_BYTES.get(score, 0)) * math.prod(shape)
     if device.type == "cpu" and detection > budget:

@@ -2,8 +2,9 @@
 
 import functools
 import itertools
+import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakspot.data.images import read_placed, scaled
+from weakspot.data.scan_files import ScanWarning
 from weakspot.detection.peaks import SIZE_VOX, Candidates
 from weakspot.devices import use_cpu
 from weakspot.errors import InputError
@@ -78,6 +80,7 @@ class FoundInFile:
     affine : (4, 4) of a scan
     count, candidates, tile, residual : as of `weakspot.predict.Prediction`
     attention : the map, where it was to be kept
+    warnings : what to warn of, where another process found it
     """
 
     identifier: str
@@ -88,6 +91,7 @@ class FoundInFile:
     attention: NDArray[np.float32] | None = None
     tile: tuple[int, ...] | None = None
     residual: float | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def blocks(files: Sequence[File], dims: int) -> list[tuple[File, ...]]:
@@ -155,9 +159,12 @@ def predict_files(run: Run, files: Sequence[File], settings: FileSettings) -> It
 def predict_on_worker(
     folder: Path, files: Sequence[File], settings: FileSettings, threads: int | None
 ) -> list[FoundInFile]:
-    """Do the same in another process, which reads the run folder itself."""
+    """Do the same in another process, which reads the run folder itself; warnings come with the first file."""
     use_cpu(threads, keep_memory=False)
-    return list(predict_files(_loaded(folder), files, settings))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ScanWarning)
+        first, *others = predict_files(_loaded(folder), files, settings)
+    return [replace(first, warnings=tuple(str(each.message) for each in caught)), *others]
 
 
 @functools.lru_cache(maxsize=1)

@@ -43,6 +43,7 @@ def read_scenes(
     *,
     reach: str,
     split: str | None = None,
+    region: str | None = None,
     slice_axis: str | None = None,
 ) -> Scenes:
     """Read the points of the images of a cohort, all tables checked together.
@@ -62,6 +63,9 @@ def read_scenes(
         As in `weakspot.evaluation.Conventions`: "radius_mm" needs the spacing, "inside" extents.
     split
         Only the images of this split.
+    region
+        Only the images and points of this region, where tables have a column ``region``; needed where several are
+        named. The annotated slice may then be in the cohort's ``slice_<region>``.
     slice_axis
         Only the points in one slice of each image along this axis, ``i``, ``j``, ``k`` or its number from 0: those
         whose coordinate rounds to it. The slice is the cohort's ``slice``, the middle one where that is empty.
@@ -73,8 +77,9 @@ def read_scenes(
     """
     detections, counts = detections or {}, counts or {}
     images = read_cohort(cohort, counts=False, images=False)
-    found = {name: read_points(path) for name, path in detections.items()}
-    objects = [read_points(path) for path in truths]
+    named = _regions([*detections.values(), *truths], images, cohort, region)
+    found = {name: read_points(path, named[path]) for name, path in detections.items()}
+    objects = [read_points(path, named[path]) for path in truths]
     predicted = {name: (path, read_table(path, ("id", "count"))) for name, path in counts.items()}
     ids = {str(table.path): list(table) for table in (*found.values(), *objects)}
     ids |= {str(path): list(table["id"]) for path, table in predicted.values()}
@@ -84,6 +89,7 @@ def read_scenes(
 
     known = set(images.ids)
     with _said_of(cohort):
+        images = images if region is None else _of_region(images, region)
         images = images if split is None else images.with_split(split)
         geometry = geometry_of(images, dims, spacing=reach == "radius_mm", slice_axis=axis)
     left_out = known - set(images.ids)
@@ -191,6 +197,30 @@ def _refuse_unknown(cohort: Path, known: Sequence[str], tables: Mapping[str, Seq
             if ids
         ],
     )
+
+
+def _regions(points: Sequence[Path], images: Cohort, cohort: Path, region: str | None) -> dict[Path, str | None]:
+    """Return the region to read of each points table, None for whole ones; refuse several regions in one."""
+    tables = {path: read_table(path, ("id",)) for path in points}
+    held = {path: set(table.get("region", ())) for path, table in (*tables.items(), (cohort, images.table))}
+    known = set[str]().union(*held.values())
+    if region is None and len(known) > 1:
+        refuse(
+            "points and images of several regions: name one of them by --region",
+            [f"{path} has {', '.join(sorted(each))}" for path, each in held.items() if each],
+        )
+    if region is not None and region not in known:
+        there = f"; they have {', '.join(sorted(known))}" if known else ": they have no column 'region'"
+        raise InputError(f"no table has the region {region!r}{there}")
+    return {path: region if held[path] else None for path in points}
+
+
+def _of_region(images: Cohort, region: str) -> Cohort:
+    """Return the images of a region, all of them where the cohort does not say, with the region's own slices."""
+    table = images.table
+    if "region" in table and not (table := table[table["region"] == region]).size:
+        raise InputError(f"no image has the region {region!r}")
+    return Cohort(table.rename(columns={} if "slice" in table else {f"slice_{region}": "slice"}), images.folder)
 
 
 def _common_dims(tables: Sequence[PointsTable]) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.tables import result, write
-from tests.test_cli import run
+from tests.test_cli import fails, run
 
 ARGUMENTS = ["agreement", "truth.csv", "second.csv", "--cohort", "cohort.csv"]
 
@@ -38,6 +38,31 @@ def test_reach_and_slices():
     write(Path(), "second", "id,i,j,k\na,1,2,3\na,0,0,0\n")
     found = result(*ARGUMENTS, "--radius-vox", 1, "--slice-axis", "i")
     assert (found["n_first"], found["n_second"], found["first_as_reference"]["sensitivity"]) == (2, 1, 0.5)
+
+
+def test_regions_are_judged_one_at_a_time(scene: Path):
+    write(scene, "cohort", "id,slice_left,size_i,size_j,size_k\na,3,8,8,8\nb,5,8,8,8\n")
+    write(scene, "truth", "id,i,j,k,region\na,1,1,3,left\na,2,2,4,right\nb,1,1,5,left\n")
+    write(scene, "second", "id,i,j,k,region\na,1,1,3,left\na,1,1,3,right\n")
+    arguments = [*ARGUMENTS, "--radius-vox", 0.5]
+    said = fails(*arguments)
+    assert "points and images of several regions: name one of them by --region" in said
+    assert "truth.csv has left, right" in said
+    left, right = (result(*arguments, "--region", name) for name in ("left", "right"))
+    assert (left["n_first"], left["n_second"], left["first_as_reference"]["sensitivity"]) == (2, 1, 0.5)
+    assert (right["n_first"], right["n_second"], right["first_as_reference"]["sensitivity"]) == (1, 1, 0)
+    assert "no table has the region 'up'; they have left, right" in fails(*arguments, "--region", "up")
+    # The region's own slice, not the middle one, which is 4.
+    assert result(*arguments, "--region", "left", "--slice-axis", "k")["n_first"] == 2
+    write(scene, "second", "id,i,j,k\na,1,1,3\n")  # of one region alone, which it does not name
+    assert result(*arguments, "--region", "left")["n_second"] == 1
+    write(scene, "truth", "id,i,j,k\na_left,1,1,3\n")
+    write(scene, "second", "id,i,j,k\na_left,1,1,3\n")
+    write(scene, "cohort", "id,region\na_left,left\na_right,right\nb_left,left\n")
+    assert "cohort.csv has left, right" in fails(*arguments)  # volumes of the other would count as empty
+    assert result(*arguments, "--region", "left")["n_images"] == 2
+    write(scene, "cohort", "id\na_left\n")
+    assert "no table has the region 'left': they have no column 'region'" in fails(*arguments, "--region", "left")
 
 
 def test_tables_in_every_form():

@@ -15,7 +15,7 @@ from tests.test_geometry import affine_of, turned
 from weakspot.data.cohort import read_cohort
 from weakspot.data.points import read_points
 from weakspot.data.scans import read_scan, write_scan
-from weakspot.geometry import carried, to_world
+from weakspot.geometry import carried, shifted, to_world
 
 LABELS, VALUES, AFFINE = head()
 OBLIQUE = affine_of(turned(5, 0) @ turned(-8, 2) @ np.diag([-1.0, 1, 1]), (20, -30, -10))
@@ -50,6 +50,8 @@ def test_a_cohort_of_scans(folder: Path):
     for name, reason in (("cut", "cut off"), ("gone", "leads to nowhere.nii.gz"), ("void", "no voxel of hippocampi")):
         assert any(f"id {name}: " in line and reason in line for line in done.stderr.splitlines())
     assert "differ in orientation (2 of RAS, 1 of LAS)" in done.stderr
+    assert "midbrain: 1 of 3 volumes have no count (such as id 010), and train refuses" in done.stderr
+    assert "hippocampi: 1 of 3" not in done.stderr
 
     table = pd.read_csv(out / "cohort_hippocampi.csv", dtype=str, keep_default_na=False)
     assert table["id"].tolist() == ["001_hippocampi", "007_hippocampi", "010_hippocampi"]
@@ -133,6 +135,16 @@ def test_points_go_into_the_volumes_and_back(folder: Path):
             assert np.allclose(carried(native, scan.affine, volume.affine), there.coordinates, atol=1e-4)
 
 
+def test_a_region_that_the_field_of_view_cuts_off(folder: Path):
+    write_scan(folder / "001_t2.nii.gz", VALUES[:, :, 11:], shifted(AFFINE, (0, 0, 11)))
+    arguments = ["regions", folder / "scans.csv", "--region", "hippocampi", *SIZE, "--no-pictures"]
+    said = run(*arguments, "--out", folder / "out", code=1).stderr
+    assert "hippocampi: 1 of 3 scans show less than 90 % of the region (id 001: 60 %); the field of view" in said
+    assert "volumes hold" not in said
+    said = run(*arguments[:-2], "31x3x13", "--no-pictures", "--out", folder / "two", code=1).stderr
+    assert "hippocampi: 3 of 3 volumes hold less than 90 % of the region (id 001: 43 %); a larger --size" in said
+
+
 def test_one_scan(folder: Path):
     arguments = ["regions", folder / "001_t2.nii.gz", "--segmentation", folder / "001_aseg.nii.gz"]
     run(*arguments, "--region", "centrum_semiovale", "--size", "31x33x7mm", "--out", folder / "out", "--no-pictures")
@@ -163,6 +175,35 @@ def test_a_count_and_a_slice_of_the_one_region(folder: Path):
     (folder / "one.csv").write_text(text)
     said = fails(*arguments, "--region", "hippocampi", "--points", folder / "points.csv", "--out", folder / "two")
     assert "add a column 'region'" in said
+
+
+def test_points_of_no_scan_are_refused_before_anything_is_cut(folder: Path):
+    arguments = ["regions", folder / "scans.csv", "--region", "hippocampi", *SIZE, "--no-pictures"]
+    arguments += ["--points", folder / "points.csv", "--out", folder / "out"]
+    rows = "id,i,j,k,region\n001,20,23,11,hippocampi\ncut,1,1,1,hippocampi\n7,1,1,1,midbrain\n"
+    (folder / "points.csv").write_text(rows)
+    run(*arguments, code=1)  # those of a scan that cannot be used are left out with it, others' are not looked at
+    assert list(read_points(folder / "out" / "points_hippocampi.csv")) == ["001_hippocampi"]
+    (folder / "points.csv").write_text(rows + "7,1,1,1,hippocampi\n010,1,1,1,hippocampus\n")
+    for file in folder.glob("out/*"):
+        if file.is_file():
+            file.unlink()
+    said = fails(*arguments)
+    assert "id 7: no scan of the cohort, which has such as 001" in said
+    assert "no region 'hippocampus': expected of midbrain" in said
+    assert not list(folder.glob("out/*.nii.gz"))
+
+
+def test_another_region_does_not_replace_those_before(folder: Path):
+    arguments = ["regions", folder / "scans.csv", *SIZE, "--no-pictures", "--out", folder / "out"]
+    run(*arguments, "--region", "hippocampi", code=1)
+    before = (folder / "out" / "cohort.csv").read_bytes()
+    said = fails(*arguments, "--region", "midbrain")
+    assert "cohort.csv is of hippocampi, and would be replaced: name that --region too, or another folder" in said
+    assert (folder / "out" / "cohort.csv").read_bytes() == before
+    run(*arguments, "--region", "midbrain", "--region", "hippocampi", code=1)
+    (folder / "out" / "cohort.csv").write_text("id,image\n")
+    assert "cohort.csv is of no region, and would be replaced" in fails(*arguments, "--region", "midbrain")
 
 
 @pytest.mark.parametrize(

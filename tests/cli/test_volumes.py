@@ -1,5 +1,7 @@
 """Training and prediction on volumes: scans in, voxel indices and world mm out."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +62,7 @@ def test_from_scans_to_world_coordinates(cohort: Path, trained: Path):
         assert np.array_equal(at, rows["score"].to_numpy(np.float32))
 
 
-@pytest.mark.filterwarnings("ignore::weakspot.data.scans.ScanWarning")
+@pytest.mark.filterwarnings("ignore::weakspot.data.scan_files.ScanWarning")
 def test_the_maximum_filter_in_mm_is_rounded_to_voxels_by_each_scans_spacing(
     cohort: Path, trained: Path, tmp_path: Path
 ):
@@ -106,6 +108,8 @@ def test_peaks_are_sought_in_the_annotated_slice_alone(cohort: Path, trained: Pa
         )
     (tmp_path / "table.csv").write_text("\n".join(lines).replace(",2", ",two"))
     assert "row 2 (id a): 'two' is no number" in fails(*arguments, "--out", tmp_path / "none")
+    (tmp_path / "table.csv").write_text("\n".join((f"{lines[0]},slice_axis", f"{lines[1]},k", f"{lines[2]},j")))
+    assert "row 3 (id b): its slice is across j" in fails(*arguments, "--out", tmp_path / "none")
     assert "expected i, j, k" in fails(*arguments[:-4], "--slice-axis", "y", "--out", tmp_path / "none")
 
 
@@ -135,6 +139,19 @@ def test_workers_find_what_one_process_finds_whatever_is_wrong_with_one_scan(
         assert np.array_equal(one, two)
     assert "no Dask scheduler" in fails(*arguments, "--scheduler", "tcp://127.0.0.1:1", "--out", tmp_path / "none")
     assert not (tmp_path / "none").exists()
+
+
+def test_what_workers_are_warned_of_is_told_in_clean_lines(cohort: Path, trained: Path, tmp_path: Path):
+    write_scan(tmp_path / "nowhere.nii.gz", read_scan(cohort / "002.nii.gz").values, None)
+    arguments = ["predict", trained, tmp_path / "nowhere.nii.gz", "--threads", 1, "--workers", 1]
+    done = subprocess.run(
+        [sys.executable, "-m", "weakspot", *map(str, arguments), "--out", tmp_path / "doubt"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    lines = [line for line in done.stderr.splitlines() if "nowhere" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith(f"warning: {tmp_path / 'nowhere.nii.gz'}: its header says neither spacing")
+    assert "ScanWarning" not in done.stderr
 
 
 @pytest.mark.filterwarnings("default")

@@ -46,6 +46,11 @@ def test_sizes_are_needed_along_the_slices_alone_and_where_none_is_named(tmp_pat
     [
         ("id,slice\na,3\nb,\n", "1 of 2 images name no slice, and there is no column size_k"),
         ("id,slice,size_j\na,3,4\n", "lacks the columns size_i, size_k"),
+        (
+            "id,slice,slice_axis,size_k\na,3,k,8\nb,3,,8\nc,3,2,8\nd,3,i,8\n",
+            r"^slices across k were asked for; .*: row 5 \(id d\): its slice is across i$",
+        ),
+        ("id,slice,slice_axis\na,3,up\n", "slice axis 'up': expected i, j, k"),
         ("id,slice,size_k\na,8,8\n", r"row 2 \(id a\): slice 8: expected a whole number from 0 to 7"),
         ("id,slice,size_k\na,-1,\n", "slice -1: expected a whole number from 0$"),
         ("id,slice,size_k\na,1e30,\n", "slice 1e.30: expected"),

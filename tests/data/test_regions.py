@@ -9,10 +9,11 @@ from scipy import ndimage
 
 from tests.data.heads import BOXES, SHAPE, box, head
 from tests.test_geometry import AFFINES, affine_of, turned
-from weakspot.data.regions import REGIONS, RegionSettings, anatomical_axes, extract, on_grid_of, window
+from weakspot.data.labels import on_grid_of
+from weakspot.data.regions import REGIONS, RegionSettings, anatomical_axes, extract, window
 from weakspot.data.scans import read_labels, read_scan
 from weakspot.errors import InputError
-from weakspot.geometry import carried, to_world
+from weakspot.geometry import carried, shifted, to_world
 
 LABELS, VALUES, AFFINE = head()
 HARD = RegionSettings((31, 33, 13), smooth_mm=0)
@@ -56,7 +57,10 @@ def test_the_papers_sizes_are_the_default():
 def test_sizes_in_mm():
     labels, values, affine = head((0.5, 0.5, 2.0))
     found = extract(values, affine, labels, "hippocampi", RegionSettings((15.6, 16.4, 26), size_in_mm=True))
-    assert found.values.shape == (31, 33, 13)
+    assert found.values.shape == (32, 33, 13)  # 31.2 voxels are not cut off
+    affine = np.diag([*np.float32([0.49, 0.49, 0.8]).astype(float), 1])
+    found = extract(values, affine, labels, "hippocampi", RegionSettings((0.49 * 32, 0.49 * 20, 0.8 * 9), True))
+    assert found.values.shape == (32, 20, 9)
 
 
 def test_the_upper_brain_stem_where_the_midbrain_has_no_label():
@@ -140,10 +144,18 @@ def test_negative_intensities():
     assert np.allclose(found.values, np.where(inside, expected, 0), atol=1e-5)
 
 
+def test_the_largest_intensities_do_not_overflow():
+    huge = ((VALUES - 150) * 6e36).astype(np.float32)
+    assert np.abs(huge).max() > 2.9e38
+    found = extract(huge, AFFINE, LABELS, "hippocampi", HARD)
+    assert np.allclose(found.values, extract(VALUES - 150, AFFINE, LABELS, "hippocampi", HARD).values, atol=1e-5)
+
+
 def test_labels_on_another_grid():
     turn = turned(20, 0) @ turned(-10, 2)
     other = affine_of(turn @ np.diag([0.8, 0.9, -1.7]), (-25, -28, 30))
-    moved = on_grid_of(LABELS, AFFINE, (30, 40, 20), other)
+    labels, origin = on_grid_of(LABELS, AFFINE, (30, 40, 20), other)
+    moved = window(labels, -origin, (30, 40, 20))
     for index in itertools.product(range(0, 30, 7), range(0, 40, 7), range(0, 20, 3)):
         source = carried([index], other, AFFINE)[0]
         nearest = np.rint(source).astype(int)
@@ -151,9 +163,13 @@ def test_labels_on_another_grid():
         assert moved[index] == (LABELS[tuple(nearest)] if inside else 0)
     close = AFFINE.copy()
     close[0, 3] += 1e-7
-    assert on_grid_of(LABELS, AFFINE, SHAPE, close) is LABELS
+    assert on_grid_of(LABELS, AFFINE, SHAPE, close)[0] is LABELS
     close[0, 3] += 0.3
-    assert np.array_equal(on_grid_of(LABELS, AFFINE, SHAPE, close)[:-1], LABELS[:-1])
+    labels, origin = on_grid_of(LABELS, AFFINE, SHAPE, close)
+    assert np.array_equal(window(labels, -origin, SHAPE)[:-1], LABELS[:-1])
+    for shape in ((9, 9, 9), (50, 40, 60)):  # all labels are there, whatever the scan shows
+        labels, origin = on_grid_of(LABELS, AFFINE, shape, shifted(AFFINE, (12, 9, 11)))
+        assert np.array_equal(window(labels, np.negative((12, 9, 11)) - origin, SHAPE), LABELS)
     close[0, 3] += 1000
     with pytest.raises(InputError, match="outside of the scan"):
         on_grid_of(LABELS, AFFINE, SHAPE, close)
@@ -167,13 +183,43 @@ def test_what_is_not_there_is_named():
     assert "lateral ventricles" in refusal(VALUES, AFFINE, without, "centrum_semiovale")
     assert "white matter" in refusal(VALUES, AFFINE, np.where(np.isin(LABELS, (2, 41)), 0, LABELS), "centrum_semiovale")
     assert "brain stem" in refusal(VALUES, AFFINE, np.where(LABELS == 16, 0, LABELS), "midbrain")
-    short = LABELS[:, :, :26], VALUES[:, :, :26]
-    assert "does not reach so far up" in refusal(short[1], AFFINE, short[0], "centrum_semiovale")
+    low = np.where(np.arange(45) < 27, LABELS, 0)
+    assert "does not reach so far up" in refusal(VALUES, AFFINE, low, "centrum_semiovale", HARD)
+    short = np.where((LABELS == 16) & (np.arange(45) < 12), 0, LABELS)
+    assert "the brain stem (16) is 4 mm high, and no slice of it lies 4 to 13 mm" in refusal(
+        VALUES, AFFINE, short, "midbrain"
+    )
     flat = np.full(SHAPE, 7, np.float32)
     assert "the same value" in refusal(flat, AFFINE, LABELS, "basal_ganglia")
     assert "has the slices 0 to 44 along k" in refusal(VALUES, AFFINE, LABELS, "basal_ganglia", scored=45)
     assert "is not in the volume" in refusal(VALUES, AFFINE, LABELS, "basal_ganglia", HARD, scored=2)
     assert extract(VALUES, AFFINE, LABELS, "basal_ganglia", HARD, scored=20).slice == 20 - (23 - 6)
+
+
+@pytest.mark.parametrize("last", [26, 30, 34])
+def test_the_slice_above_the_ventricles_is_held_against_the_scan(last):
+    shown = VALUES[:, :, : last + 1]
+    for labels in (LABELS, LABELS[:, :, : last + 1]):  # of the whole head, or of the scan's slices alone
+        said = refusal(shown, AFFINE, labels, "centrum_semiovale")
+        assert "10 mm above the lateral ventricles (which end at slice 25) would be 35" in said
+        assert f"the scan has the slices 0 to {last} along k" in said
+        assert extract(shown, AFFINE, labels, "centrum_semiovale", HARD, scored=last).slice == 6
+    assert extract(VALUES[:, :, :36], AFFINE, LABELS, "centrum_semiovale", HARD).slice == 6
+
+
+def test_what_the_field_of_view_cuts_off_is_not_held():
+    # Hippocampi are in the slices 9 to 13, of which the scan has those from 11; the ventricles end at 25.
+    start = (10, 0, 11)
+    found = extract(VALUES[10:, :, 11:], shifted(AFFINE, start), LABELS, "hippocampi", HARD, origin=np.negative(start))
+    assert found.in_scan == found.held == pytest.approx((2 * 3 + 3 * 3) / (2 * 3 * 5))
+    assert found.mask.shape == VALUES[10:, :, 11:].shape
+    assert extract(VALUES, AFFINE, LABELS, "hippocampi", HARD).in_scan == 1
+    # Where a structure's own end lies beyond the scan, places are still told from it.
+    stem = extract(VALUES[:, :, :14], AFFINE, LABELS, "midbrain", HARD)
+    assert np.flatnonzero(stem.mask.any(axis=(0, 1))).tolist() == list(range(2, 12))
+    assert "lies outside of the scan's field of view" in refusal(
+        VALUES[:, :, 20:], AFFINE, LABELS, "hippocampi", origin=(0, 0, -20)
+    )
 
 
 def test_windows_that_leave_the_array():
@@ -196,12 +242,14 @@ def test_real_labels(shared_data):
     folder = shared_data / "t2_template"
     scan = read_scan(folder / "MNI152_T2_1mm_brain.nii.gz")
     segmentation = read_labels(folder / "HCP_Avgwmparc_collapsed_to_aseg_1mm.nii.gz")
-    labels = on_grid_of(segmentation.values, segmentation.placed, scan.values.shape, scan.placed)
+    labels, origin = on_grid_of(segmentation.values, segmentation.placed, scan.values.shape, scan.placed)
     # Where the centres of the regions are in MNI space, in mm (z of centrum semiovale: the ventricles end about 27).
     for name, place in {"midbrain": (0, -29, -10), "hippocampi": (0, -24, -14), "basal_ganglia": (0, 4, 2)}.items():
-        found = extract(scan.values, scan.placed, labels, name, RegionSettings((80, 80, 60), size_in_mm=True))
+        found = extract(
+            scan.values, scan.placed, labels, name, RegionSettings((80, 80, 60), size_in_mm=True), origin=origin
+        )
         centre = to_world([np.array(ndimage.center_of_mass(found.mask))], scan.placed)[0]
         assert np.linalg.norm(centre - place) < 6, (name, centre)
         assert found.held == 1
-    found = extract(scan.values, scan.placed, labels, "centrum_semiovale")
+    found = extract(scan.values, scan.placed, labels, "centrum_semiovale", origin=origin)
     assert 32 < to_world([[0, 0, found.start[2] + found.slice]], scan.placed)[0, 2] < 42

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from tests.test_geometry import AFFINES
-from weakspot.data.scans import ScanWarning, is_scan, read_labels, read_scan, unit_range, write_scan
+from weakspot.data.scan_files import ScanWarning
+from weakspot.data.scans import is_scan, read_labels, read_scan, unit_range, write_scan
 from weakspot.errors import InputError
 from weakspot.geometry import to_voxel, to_world
 
@@ -185,6 +186,8 @@ def test_several_volumes(tmp_path):
         assert np.array_equal(read_scan(saved(path, VALUES.reshape(shape))).values, VALUES)
     assert np.array_equal(read_scan(path, volume=0).values, VALUES)
     assert "no volume 1" in refusal(path, volume=1)
+    with pytest.raises(InputError, match=r"it holds 3 volumes \(shape .*\): save one as a file of its own$"):
+        read_labels(saved(tmp_path / "b.nii.gz", four))  # for which no command has an option
     vectors = saved(path, four[:, :, :, None])  # (i, j, k, 1, 3)
     assert np.array_equal(read_scan(vectors, volume=1).values, VALUES + 1)
     assert "2 by 3 volumes" in refusal(saved(path, np.zeros((2, 2, 2, 2, 3), np.float32)))
@@ -234,6 +237,34 @@ def test_sform_and_qform(tmp_path):
     assert np.allclose(read_scan(tmp_path / "a.nii.gz").affine, rigid, atol=1e-4)
 
 
+@pytest.mark.parametrize("quaternion", [(2, 2, 2), (np.nan, 0, 0)])
+def test_a_damaged_qform_harms_no_good_sform(tmp_path, quaternion):
+    image = nib.Nifti1Image(VALUES, None)
+    image.set_sform(AFFINE, code=2)
+    image.set_qform(np.eye(4), code=1)
+    content = bytearray(image.to_bytes())
+    content[256:268] = struct.pack("<fff", *quaternion)
+    path = tmp_path / "a.nii"
+    path.write_bytes(content)
+    with pytest.warns(ScanWarning, match=r"a\.nii: its qform is damaged, .*; the sform is used$") as caught:
+        assert np.allclose(read_scan(path).affine, AFFINE, atol=1e-4)
+    assert len(caught) == 1
+    content[254:256] = bytes(2)  # sform_code
+    path.write_bytes(content)
+    assert "its qform is damaged, its quaternion being no rotation, and it has no sform" in refusal(path)
+
+
+def test_data_types_that_there_are_not(tmp_path):
+    content = bytearray(nib.Nifti1Image(VALUES, AFFINE).to_bytes())
+    content[70:72] = struct.pack("<h", 4242)
+    (tmp_path / "a.nii").write_bytes(content)
+    assert refusal(tmp_path / "a.nii").endswith("names the data type 4242, which there is not: it is damaged")
+    content = bytearray(nib.MGHImage(VALUES, AFFINE).to_bytes())
+    content[20:24] = struct.pack(">i", 77)
+    (tmp_path / "a.mgh").write_bytes(content)
+    assert "names the data type 77, which there is not" in refusal(tmp_path / "a.mgh")
+
+
 @pytest.mark.parametrize("row", [[0, 0, 0, 5], [1, 0, 0, 5], [np.nan, 0, 0, 5]], ids=["zero", "repeated", "nan"])
 def test_a_singular_affine(tmp_path, row):
     image = nib.Nifti1Image(VALUES, None)
@@ -276,6 +307,8 @@ def test_the_range_of_intensities():
     assert np.allclose(scaled[1:], np.clip((ramp[1:] - low) / (high - low), 0, 1), atol=1e-5)
     assert (scaled[0], scaled.min(), scaled.max()) == (0, 0, 1)
     assert np.allclose(unit_range(5 * ramp.reshape(3, 23, 29)).ravel(), scaled, atol=1e-5)  # the unit does not matter
+    largest = np.array([[[-3e38, 3e38, 1e38]]], np.float32)
+    assert np.allclose(unit_range(largest), [[[0, 1, 2 / 3]]], atol=0.01)
     for value in (0, 7, -7):  # constant: never 0/0
         assert np.array_equal(unit_range(np.full((2, 2, 2), value, np.float32)), np.zeros((2, 2, 2)))
 

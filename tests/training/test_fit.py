@@ -222,6 +222,21 @@ def test_the_paper_draws_from_the_standard_gaussian_and_stops_by_patience(tmp_pa
     assert [row["epoch"] for row in history] == [1, 2, 3]  # the loss never falls, so 2 epochs after the first
 
 
+def test_steps_decode_the_images_of_their_batch_alone(tmp_path: Path):
+    decoded = []
+
+    class Counting(ImageStore):
+        def batch(self, indices):
+            decoded.append(len(indices))
+            return super().batch(indices)
+
+    train = disks(24, 0)
+    counting = replace(train, images=Counting(train.images.images))
+    recipe = replace(FAST, standardise=False)
+    fit(build("gp_unet", 2, width=2), counting, disks(8, 1), FitSettings(recipe), tmp_path)
+    assert decoded == [1] + [8] * 8  # one for the shape
+
+
 def test_images_are_moved_less_and_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     from weakspot.data import augment
 

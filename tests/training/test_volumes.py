@@ -17,6 +17,7 @@ from tests.test_cli import fails, run
 from tests.training.test_fit import FAST, disks, weights
 from weakspot.data.cohort import cohort_of_images
 from weakspot.data.images import load_images
+from weakspot.data.scan_files import ScanWarning
 from weakspot.data.scans import write_scan
 from weakspot.errors import InputError
 from weakspot.networks import build, normalisation
@@ -121,6 +122,21 @@ def test_scans_out_of_the_cache_are_those_that_were_read(scans: Path, tmp_path: 
     (scans / "4.nii.gz").write_bytes(b"damaged")
     with pytest.raises(InputError, match=r"id 4: .*4\.nii\.gz"):
         load_images(cohort, cache=folder)
+
+
+def test_what_scans_are_warned_of_is_warned_of_again_out_of_the_cache(tmp_path: Path):
+    values = np.random.default_rng(0).random((3, 3, 3))
+    for name in ("first.nii.gz", "first.nii.gz", "renamed.nii.gz"):
+        write_scan(tmp_path / name, values, None)
+        with pytest.warns(ScanWarning) as caught:
+            load_images(cohort_of_images([tmp_path / name]), cache=tmp_path / "cache")
+        assert [str(each.message).split(": ")[:2] for each in caught] == [
+            [
+                str(tmp_path / name),
+                "its header says neither spacing nor position (no sform, no qform); nothing of it can be told in mm",
+            ]
+        ]
+    assert len(list((tmp_path / "cache").glob("*.npy"))) == 1
 
 
 def test_steps_that_memory_does_not_hold_are_refused_with_the_way_out(

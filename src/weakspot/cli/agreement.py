@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from weakspot.cli.judging import Options, names_of, with_options
+from weakspot.cli.judging import Options, names_of
+from weakspot.cli.options import with_options
 
 
 @with_options

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from weakspot.cli.judging import CurveOptions, with_options
+from weakspot.cli.judging import CurveOptions
+from weakspot.cli.options import with_options
 
 
 @with_options

@@ -1,10 +1,8 @@
 """What the commands that judge points share: their options, and what they make of them."""
 
-import inspect
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,6 +34,10 @@ class Options:
         ),
     ]
     split: Annotated[str | None, typer.Option(help="Only the images of this split: train, val, test.")] = None
+    region: Annotated[
+        str | None,
+        typer.Option(help="Only the rows of this region, of tables with a column region; slice_REGION will do."),
+    ] = None
     radius_vox: Annotated[float | None, typer.Option(help="A hit is at most this far from the object, in voxels.")] = (
         None
     )
@@ -116,7 +118,14 @@ class Options:
         _refuse_overwriting(self.outputs(), inputs)
         reach = self.conventions().reach
         return read_scenes(
-            self.cohort, truths, detections, counts, reach=reach, split=self.split, slice_axis=self.slice_axis
+            self.cohort,
+            truths,
+            detections,
+            counts,
+            reach=reach,
+            split=self.split,
+            region=self.region,
+            slice_axis=self.slice_axis,
         )
 
     def show(self, result: Mapping[str, Any], tables: "Sequence[Table]") -> None:
@@ -269,27 +278,3 @@ def names_of(paths: Sequence[Path]) -> list[str]:
     """Return what to call tables: their files' names without the ending, the whole paths where these are alike."""
     stems = [path.stem for path in paths]
     return stems if len(set(stems)) == len(stems) else [str(path) for path in paths]
-
-
-def with_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Have typer see each field of a command's parameter ``options`` as an option of its own."""
-    signature = inspect.signature(command)
-    kind = signature.parameters["options"].annotation
-    own = [parameter for parameter in signature.parameters.values() if parameter.name != "options"]
-    shared = [
-        inspect.Parameter(
-            field.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=inspect.Parameter.empty if field.default is MISSING else field.default,
-            annotation=field.type,
-        )
-        for field in fields(kind)
-    ]
-
-    @wraps(command)
-    def taking(**given: Any) -> None:
-        options = kind(**{field.name: given.pop(field.name) for field in fields(kind)})
-        command(**given, options=options)
-
-    taking.__signature__ = signature.replace(parameters=[*own, *shared])  # type: ignore[attr-defined]
-    return taking

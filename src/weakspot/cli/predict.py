@@ -111,7 +111,7 @@ def predict(
     # Scans say their spacing themselves.
     stated = geometry_of(cohort, dims, spacing=True).spacing_mm if size_mm is not None and dims == 2 else None
     axis = None if slice_axis is None else axis_named(slice_axis, dims)
-    within = stated_slices(cohort).tolist() if slice_axis is not None else [np.nan] * len(cohort)
+    within = stated_slices(cohort, axis).tolist() if axis is not None else [np.nan] * len(cohort)
     files = [
         File(name, path.absolute(), None if stated is None else tuple(stated[index].tolist()), within[index])
         for index, (name, path) in enumerate(zip(cohort.ids, cohort.paths, strict=True))
@@ -205,6 +205,7 @@ def _on_workers(
     """Yield what workers find, in the order of the files; of those whose worker does not survive, that."""
     from dataclasses import replace
 
+    from weakspot.cli.console import warn
     from weakspot.devices import choose_device
     from weakspot.errors import InputError
     from weakspot.predict import memory_for
@@ -229,6 +230,8 @@ def _on_workers(
                 raise
             except Exception as error:  # of Dask, when a worker died
                 found = {file.identifier: FoundInFile(file.identifier, f"its worker failed: {error}") for file in block}
+            for text in (text for each in found.values() for text in each.warnings):
+                warn(text)
             yield from (found[file.identifier] for file in block)
 
 

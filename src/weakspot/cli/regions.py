@@ -41,7 +41,8 @@ def regions(
     from weakspot.cli.console import counting_bar, say, warn
     from weakspot.data.cohort import cohort_of_images, read_cohort
     from weakspot.data.problems import refuse
-    from weakspot.data.region_files import prepare, summary, tasks_of, write_cohorts, write_region_points
+    from weakspot.data.region_files import check_folder, prepare, summary, tasks_of, write_cohorts
+    from weakspot.data.region_points import read_region_points, write_region_points
     from weakspot.data.scans import is_scan
     from weakspot.errors import InputError
     from weakspot.report.region_figure import draw_regions
@@ -58,12 +59,14 @@ def regions(
     chosen = list(dict.fromkeys(region))
     tasks = tasks_of(cohort, chosen)
     settings = _settings(chosen, size or [], smooth_mm)
+    marked = {} if points is None else read_region_points(points, tasks, chosen)
     done: list[Any] = []
     problems: list[str] = []
     fresh = 0
     out.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(out / ".lock", timeout=0), counting_bar("scans", len(tasks)) as advance:
+            check_folder(out, chosen)
             for task in tasks:
                 try:
                     record, made = prepare(task, out, settings, volume, nonfinite, draw_regions if pictures else None)
@@ -77,9 +80,7 @@ def regions(
                 usable, records = zip(*done, strict=True)
                 write_cohorts(out, usable, records, chosen)
                 said = summary(usable, records, chosen)
-                if points is not None:
-                    said += write_region_points(out, points, usable, records, chosen)
-                for line in said:
+                for line in said + write_region_points(out, marked, usable, records):
                     warn(line)
     except Timeout:
         raise InputError(f"another process writes into {out}: wait for it, or name another folder") from None

@@ -2,7 +2,8 @@
 
 A voxel's position is its index, an image's centre is (size - 1) / 2, and a transform flips about the centre,
 then rotates about it, then translates. All positions are in voxels until `_sampling_grid` turns them into the
-coordinates of ``torch.nn.functional.grid_sample``, with ``align_corners=False``.
+coordinates of ``torch.nn.functional.grid_sample``, with ``align_corners=False``. Rotations, too, are rigid in voxels
+and not in mm, as the paper gives its translations in voxels: a cohort may mix spacings, and a network sees voxels.
 """
 
 from collections.abc import Sequence
@@ -89,7 +90,7 @@ def without_resampling(transforms: Transforms) -> Transforms:
     return replace(transforms, translation_vox=np.rint(transforms.translation_vox), rotation_rad=still)
 
 
-def matrices(transforms: Transforms, shape: Sequence[int], spacing: Sequence[float] | None = None) -> FloatArray:
+def matrices(transforms: Transforms, shape: Sequence[int]) -> FloatArray:
     """Return the affine maps (n, dims, dims + 1) that take a voxel's position to where it moves.
 
     Parameters
@@ -98,8 +99,6 @@ def matrices(transforms: Transforms, shape: Sequence[int], spacing: Sequence[flo
         Of ``n`` images.
     shape
         The images' spatial shape.
-    spacing
-        The voxels' sizes (mm), for rotations that are rigid in mm; without, they are rigid in voxels.
     """
     n, dims = transforms.flip.shape
     linear = np.broadcast_to(np.eye(dims), (n, dims, dims))
@@ -109,13 +108,12 @@ def matrices(transforms: Transforms, shape: Sequence[int], spacing: Sequence[flo
         turn[:, b, a] = np.sin(angle)
         turn[:, a, b] = -turn[:, b, a]
         linear = linear @ turn
-    scale = np.ones(dims) if spacing is None else np.asarray(spacing, float)
-    linear = linear * (scale / scale[:, None]) * np.where(transforms.flip, -1.0, 1.0)[:, None]
+    linear = linear * np.where(transforms.flip, -1.0, 1.0)[:, None]
     centre = (np.asarray(shape) - 1) / 2
     return np.concatenate([linear, (centre + transforms.translation_vox - linear @ centre)[..., None]], axis=2)
 
 
-def apply(images: Tensor, transforms: Transforms, spacing: Sequence[float] | None = None) -> Tensor:
+def apply(images: Tensor, transforms: Transforms) -> Tensor:
     """Move images, in one linear resampling of the batch; what comes from outside is zero.
 
     Flips and translations by whole voxels, without rotation, are exact.
@@ -126,8 +124,6 @@ def apply(images: Tensor, transforms: Transforms, spacing: Sequence[float] | Non
         Of a floating type, on any device.
     transforms
         Of ``n`` images.
-    spacing
-        As for ``matrices``.
 
     Returns
     -------
@@ -137,7 +133,7 @@ def apply(images: Tensor, transforms: Transforms, spacing: Sequence[float] | Non
     between = transforms.translation_vox != np.rint(transforms.translation_vox)
     resampled = transforms.rotation_rad.any(axis=1) | between.any(axis=1)
     if resampled.any():
-        affine = matrices(transforms, images.shape[2:], spacing)
+        affine = matrices(transforms, images.shape[2:])
         moved = functional.grid_sample(images, _sampling_grid(affine, images), align_corners=False)
     else:
         moved = torch.empty_like(images)

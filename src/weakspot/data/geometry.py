@@ -56,7 +56,8 @@ def geometry_of(cohort: Cohort, dims: int, *, spacing: bool = False, slice_axis:
     ------
     InputError
         Columns missing, or of another number of dimensions; lists every row with a spacing that is no finite
-        number above 0, a size that is no whole number above 0, or a slice that the image does not have.
+        number above 0, a size that is no whole number above 0, a slice that the image does not have, or that is
+        across another axis by the column ``slice_axis``.
     """
     found: list[list[str]] = [[] for _ in range(len(cohort))]
     spacing_mm = _spacing(cohort, dims, found) if spacing else None
@@ -78,19 +79,33 @@ def axis_named(text: str, dims: int) -> int:
     return named[text]
 
 
-def stated_slices(cohort: Cohort) -> FloatArray:
-    """Return (images,) the numbers in the column ``slice``, NaN where it is empty or missing.
+def stated_slices(cohort: Cohort, axis: int) -> FloatArray:
+    """Return (images,) the numbers in the column ``slice`` across an axis, NaN where it is empty or missing.
 
     Raises
     ------
     InputError
-        Lists every row with something else.
+        Lists every row with something else, or with another axis in the column ``slice_axis``.
     """
+    refuse_other_axes(cohort, axis)
     texts = list(cohort.table["slice"]) if "slice" in cohort.table else [""] * len(cohort)
     rows = zip(cohort.table.index, cohort.ids, texts, strict=True)
     wrong = [(row, name, text) for row, name, text in rows if text.lower() not in MISSING and np.isnan(number(text))]
     refuse("the column slice", [f"row {row} (id {name}): {text!r} is no number" for row, name, text in wrong])
     return np.array([number(text) for text in texts])
+
+
+def refuse_other_axes(cohort: Cohort, axis: int) -> None:
+    """Refuse a cohort whose column ``slice_axis``, if there is one, names another axis than this in some rows."""
+    texts = list(cohort.table["slice_axis"]) if "slice_axis" in cohort.table else [""] * len(cohort)
+    refuse(
+        f"slices across {COLUMNS[3]['coordinates'][axis]} were asked for; take rows with other slices apart",
+        [
+            f"row {row} (id {name}): its slice is across {text}"
+            for row, name, text in zip(cohort.table.index, cohort.ids, texts, strict=True)
+            if text.lower() not in MISSING and axis_named(text, 3) != axis
+        ],
+    )
 
 
 def _spacing(cohort: Cohort, dims: int, found: list[list[str]]) -> FloatArray:
@@ -136,6 +151,7 @@ def _positive(cohort: Cohort, column: str, found: list[list[str]], *, whole: boo
 
 def _slices(cohort: Cohort, dims: int, axis: int, sizes: FloatArray | None, found: list[list[str]]) -> NDArray[np.intp]:
     """Return (images,) the slice of each; what is wrong goes to ``found``, a list an image."""
+    refuse_other_axes(cohort, axis)
     texts = list(cohort.table["slice"]) if "slice" in cohort.table else [""] * len(cohort)
     empty = [text.lower() in MISSING for text in texts]
     size = f"size_{COLUMNS[dims]['coordinates'][axis]}"

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from weakspot.data.cohort import Cohort, CohortWarning
 from weakspot.data.formats import READERS, Stored
 from weakspot.data.problems import file_problem, reading, refuse
-from weakspot.data.scans import ENDINGS, is_scan, mixed_grids, read_scan, unit_range
+from weakspot.data.scan_files import ENDINGS
+from weakspot.data.scans import is_scan, mixed_grids, read_scan, unit_range
 from weakspot.data.volume_cache import cached
 from weakspot.errors import InputError
 from weakspot.geometry import FloatArray

@@ -11,17 +11,17 @@ import numpy as np
 
 from weakspot.data.checks import MISSING, parse_count
 from weakspot.data.cohort import Cohort
-from weakspot.data.points import COLUMNS, Points, read_points, write_points
+from weakspot.data.labels import on_grid_of
+from weakspot.data.points import COLUMNS
 from weakspot.data.problems import refuse
-from weakspot.data.regions import REGIONS, RegionSettings, RegionVolume, extract, on_grid_of
+from weakspot.data.regions import REGIONS, RegionSettings, RegionVolume, extract
 from weakspot.data.scans import Scan, mixed_grids, read_labels, read_scan, write_scan
-from weakspot.data.tables import write_table
+from weakspot.data.tables import read_table, write_table
 from weakspot.errors import InputError
 from weakspot.files import write_text
-from weakspot.geometry import to_world
 from weakspot.settings import to_dict
 
-FORMAT = 1  # of what is written; a change makes everything anew
+FORMAT = 2  # of what is written; a change makes everything anew
 AXES = COLUMNS[3]["coordinates"]
 Record = dict[str, Any]
 Picture = Callable[[Path, Scan, Mapping[str, RegionVolume]], None]
@@ -139,7 +139,7 @@ def prepare(
     Returns
     -------
     record, made
-        ``record["regions"]`` has by region ``file, start, size, spacing_mm, affine, slice_axis, slice, held``;
+        ``record["regions"]`` has by region ``file, start, size, spacing_mm, affine, slice_axis, slice, in_scan, held``;
         ``made`` says whether anything was to be done.
 
     Raises
@@ -166,9 +166,9 @@ def prepare(
     scan, segmentation = read_scan(task.image, volume, nonfinite), read_labels(task.segmentation)
     try:
         affine, labels_affine = scan.placed, segmentation.placed
-        labels = on_grid_of(segmentation.values, labels_affine, scan.values.shape, affine)
+        labels, origin = on_grid_of(segmentation.values, labels_affine, scan.values.shape, affine)
         cut = {
-            name: extract(scan.values, affine, labels, name, each, task.slices.get(name))
+            name: extract(scan.values, affine, labels, name, each, task.slices.get(name), origin)
             for name, each in settings.items()
         }
     except InputError as error:
@@ -189,6 +189,7 @@ def prepare(
                 "affine": region.affine.tolist(),
                 "slice_axis": AXES[region.slice_axis],
                 "slice": region.slice,
+                "in_scan": region.in_scan,
                 "held": region.held,
             }
             for name, region in cut.items()
@@ -197,6 +198,16 @@ def prepare(
     path.parent.mkdir(exist_ok=True)
     write_text(path, json.dumps(record, indent=1) + "\n")
     return record, True
+
+
+def check_folder(out: Path, regions: Sequence[str]) -> None:
+    """Refuse a folder whose table is of further regions: all would be replaced, and theirs lost."""
+    path = out / "cohort.csv"
+    if path.exists() and (others := set(read_table(path, ()).get("region", ["no region"])) - set(regions)):
+        raise InputError(
+            f"{path} is of {', '.join(sorted(others))}, and would be replaced: name that --region too, or another "
+            "folder"
+        )
 
 
 def write_cohorts(out: Path, tasks: Sequence[Task], records: Sequence[Record], regions: Sequence[str]) -> None:
@@ -214,7 +225,7 @@ def write_cohorts(out: Path, tasks: Sequence[Task], records: Sequence[Record], r
     for task, record in zip(tasks, records, strict=True):
         for name in regions:
             lies = record["regions"][name]
-            row = [_id(task, name), lies["file"], name, task.subject]
+            row = [volume_id(task, name), lies["file"], name, task.subject]
             row += [task.counts.get(name, "")] if counted else []
             row += [*task.kept.values(), task.id, "" if lies["slice"] is None else lies["slice"], lies["slice_axis"]]
             rows[name].append(row + lies["start"] + lies["size"] + [f"{each:.6g}" for each in lies["spacing_mm"]])
@@ -223,66 +234,41 @@ def write_cohorts(out: Path, tasks: Sequence[Task], records: Sequence[Record], r
     write_table(out / "cohort.csv", header, [row for name in regions for row in rows[name]])
 
 
-def write_region_points(
-    out: Path, source: Path, tasks: Sequence[Task], records: Sequence[Record], regions: Sequence[str]
-) -> list[str]:
-    """Carry points from scans into the region volumes: ``points_<region>.csv``.
-
-    Parameters
-    ----------
-    out
-        The folder.
-    source
-        Points table in voxel indices of the scans, with a column ``region`` where there are several regions.
-    tasks, records, regions
-        As for `write_cohorts`.
-
-    Returns
-    -------
-    list of str
-        What is to be told: points that lie in no volume, and are left out.
-    """
-    from weakspot.data.tables import read_table
-
-    by_region = "region" in read_table(source, ("id", *AXES))
-    if not by_region and len(regions) > 1:
-        raise InputError(f"{source}: whose are the points, of {', '.join(regions)}? add a column 'region'")
-    said = []
-    for name in regions:
-        table = read_points(source, name if by_region else None)
-        moved, lost = {}, 0
-        for task, record in zip(tasks, records, strict=True):
-            if task.id not in table:
-                continue
-            lies = record["regions"][name]
-            inside = table[task.id].coordinates - np.array(lies["start"])
-            held = ((inside > -0.5) & (inside < np.array(lies["size"]) - 0.5)).all(axis=1)
-            lost += int(np.count_nonzero(~held))
-            inside = inside[held]
-            moved[_id(task, name)] = Points(inside, world_mm=to_world(inside, np.array(lies["affine"])))
-        write_points(out / f"points_{name}.csv", moved, 3)
-        if lost:
-            said.append(f"{name}: {lost} points lie outside of the volumes, and are left out")
-    return said
-
-
 def summary(tasks: Sequence[Task], records: Sequence[Record], regions: Sequence[str]) -> list[str]:
-    """Say what a user should know of a cohort's volumes: grids that differ, regions that are cut off."""
+    """Say what a user should know of a cohort's volumes: grids that differ, regions cut off, counts that lack."""
     mixed = mixed_grids([np.array(record["regions"][regions[0]]["affine"]) for record in records])
     said = [f"the scans differ in {mixed}; volumes stay on the scans' grids"] if mixed else []
     for name in regions:
-        cut = [(record["regions"][name]["held"], task.id) for task, record in zip(tasks, records, strict=True)]
-        short = [each for each in cut if each[0] < 0.9]
-        if short:
-            least, worst = min(short)
+        lying = [record["regions"][name] for record in records]
+        said += _too_little(
+            f"{name}: {{}} scans show less than 90 % of the region {{}}; the field of view cuts it off: leave them "
+            "out, unless their counts are of what it shows",
+            tasks,
+            [each["in_scan"] for each in lying],
+        )
+        said += _too_little(
+            f"{name}: {{}} volumes hold less than 90 % of the region {{}}; a larger --size holds more",
+            tasks,
+            [each["held"] / each["in_scan"] for each in lying],
+        )
+        uncounted = [task.id for task in tasks if name not in task.counts]
+        if uncounted and any(task.counts for task in tasks):
             said.append(
-                f"{name}: {len(short)} of {len(cut)} volumes hold less than 90 % of the region (id {worst}: "
-                f"{100 * least:.0f} %); a larger --size holds more"
+                f"{name}: {len(uncounted)} of {len(tasks)} volumes have no count (such as id {uncounted[0]}), and "
+                "train refuses a table with such rows: fill the counts in, or leave out these scans"
             )
     return said
 
 
-def _id(task: Task, region: str) -> str:
+def _too_little(text: str, tasks: Sequence[Task], shares: Sequence[float]) -> list[str]:
+    """Return the text, with how many scans have a share below 0.9 and which the least, if any has."""
+    number, least = sum(share < 0.9 for share in shares), int(np.argmin(shares))
+    worst = f"(id {tasks[least].id}: {100 * shares[least]:.0f} %)"
+    return [text.format(f"{number} of {len(shares)}", worst)] if number else []
+
+
+def volume_id(task: Task, region: str) -> str:
+    """Return the id of a region's volume."""
     return f"{task.id}_{region}"
 
 

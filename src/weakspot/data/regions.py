@@ -4,6 +4,7 @@ Nothing is resampled but the labels: a region volume is cut from the scan's own 
 affine is the scan's, moved by whole voxels.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from weakspot.data.labels import Labels, Mask, Slices, across, having, largest_part, top_of
 from weakspot.errors import InputError
-from weakspot.geometry import FloatArray, largest_distance_mm, shifted, spacing_of
-
-Mask = NDArray[np.bool_]
+from weakspot.geometry import FloatArray, shifted, spacing_of
 
 MIDBRAIN, BRAIN_STEM, VENTRICLES, WHITE_MATTER = 173, 16, (4, 43), (2, 41, 77)
 # Where only the whole brain stem is labelled: its part that lies so far below its top, in mm.
@@ -87,8 +87,8 @@ class RegionVolume:
     slice : int or None
         Along it, counted from 0 in the volume: the annotated slice; for the centrum semiovale the one 10 mm above the
         ventricles where none is given.
-    held : float
-        The share of the region that lies in the volume.
+    in_scan, held : float
+        The shares of the region that lie in the scan's field of view, and in the volume too.
     """
 
     values: NDArray[np.float32]
@@ -97,31 +97,8 @@ class RegionVolume:
     mask: Mask
     slice_axis: int
     slice: int | None
+    in_scan: float
     held: float
-
-
-def on_grid_of(
-    labels: NDArray[np.int32], labels_affine: FloatArray, shape: tuple[int, ...], affine: FloatArray
-) -> NDArray[np.int32]:
-    """Resample labels to another grid through the affines, each voxel taking the label nearest to its centre.
-
-    Grids that differ by less than a hundredth of a voxel are the same.
-
-    Raises
-    ------
-    InputError
-        No label lies in the other grid.
-    """
-    close = 0.01 * spacing_of(affine).min()
-    if labels.shape == shape and largest_distance_mm(labels_affine, affine, shape) <= close:
-        return labels
-    back = np.linalg.solve(labels_affine, affine)
-    moved: NDArray[np.int32] = ndimage.affine_transform(
-        labels, back[:3, :3], back[:3, 3], shape, order=0, mode="constant", cval=0
-    )
-    if labels.any() and not moved.any():
-        raise InputError("the segmentation lies outside of the scan: they are not of one scan, or were moved since")
-    return moved
 
 
 def anatomical_axes(affine: FloatArray) -> tuple[tuple[int, int], ...]:
@@ -135,10 +112,11 @@ def anatomical_axes(affine: FloatArray) -> tuple[tuple[int, int], ...]:
 def extract(
     values: NDArray[np.float32],
     affine: FloatArray,
-    labels: NDArray[np.int32],
+    labels: Labels,
     name: str,
     settings: RegionSettings = RegionSettings(),
     scored: int | None = None,
+    origin: Sequence[int] | Slices = (0, 0, 0),
 ) -> RegionVolume:
     """Cut one region out of a scan (paper 3.4).
 
@@ -155,39 +133,53 @@ def extract(
         White matter (2, 41, and 77, its hypointensities) above the top of the lateral ventricles, in the slices of
         the volume, which lie around the one 10 mm above that top, or around ``scored``.
 
-    Tops are looked for in the largest connected part of each structure.
+    Tops are looked for in the largest connected part of each structure, be it in the scan or beyond.
 
     Parameters
     ----------
     values, affine
         The scan, (i, j, k), and its (4, 4) affine.
     labels : (i, j, k)
-        On the scan's grid, see `on_grid_of`.
+        On the scan's grid, which they may exceed, see `weakspot.data.labels.on_grid_of`.
     name
         A key of ``REGIONS``.
     settings
         Size and smoothing.
     scored
         The annotated slice of the scan, counted from 0 along the axis that goes up.
+    origin : (3,)
+        The scan's index of the labels' first voxel.
 
     Raises
     ------
     InputError
-        The region is not among the labels (which are listed), or lies outside of the scan; it is constant; the slice
-        is not in the scan or in the volume.
+        The region is not among the labels (which are listed), or lies outside of the scan; it is constant; the slice,
+        given or not, is not in the scan, or not in the volume.
     """
     axes = anatomical_axes(affine)
     up, sense = axes[2]
     spacing = spacing_of(affine)
     size = _size(name, settings, axes, spacing)
+    slices, there = origin[up] + np.arange(labels.shape[up]), f"the scan has the slices 0 to {values.shape[up] - 1}"
     if scored is not None and not 0 <= scored < values.shape[up]:
-        raise InputError(f"slice {scored}: the scan has the slices 0 to {values.shape[up] - 1} along {'ijk'[up]}")
+        raise InputError(f"slice {scored}: {there} along {'ijk'[up]}")
     if name == "centrum_semiovale":
-        mask, scored = _above_ventricles(labels, up, sense, float(spacing[up]), int(size[up]), scored)
+        top = _top_of_ventricles(labels, up, sense, slices)
+        if scored is None:
+            scored = top + sense * round(ABOVE_VENTRICLES_MM / spacing[up])
+            if not 0 <= scored < values.shape[up]:
+                raise InputError(
+                    f"the slice {ABOVE_VENTRICLES_MM:g} mm above the lateral ventricles (which end at slice {top}) "
+                    f"would be {scored}, and {there} along {'ijk'[up]}: leave the scan out, or name the annotated slice"
+                )
+        whole = _above_ventricles(labels, up, sense, slices, top, scored, int(size[up]))
     elif name == "midbrain" and not (labels == MIDBRAIN).any():
-        mask = _upper_brain_stem(labels, up, sense, float(spacing[up]))
+        whole = _upper_brain_stem(labels, up, sense, slices, float(spacing[up]))
     else:
-        mask = _having(labels, REGIONS[name].labels, name)
+        whole = having(labels, REGIONS[name].labels, name)
+    mask = window(whole, np.negative(origin), values.shape)
+    if not mask.any():
+        raise InputError(f"{name} lies outside of the scan's field of view")
     centre = np.array(ndimage.center_of_mass(mask))
     start = np.floor(centre - (size - 1) / 2 + 0.5).astype(np.int64)
     if name == "centrum_semiovale":
@@ -196,7 +188,7 @@ def extract(
     if scored is not None and not 0 <= scored - start[up] < size[up]:
         raise InputError(f"slice {scored} is not in the volume, which has {start[up]} to {start[up] + size[up] - 1}")
     weights = _smoothed(mask, start, size, settings.smooth_mm / spacing)
-    volume = window(values, start, size)
+    volume = window(values, start, size) * np.float32(0.5)  # differences stay within float32; the scale is lost anyway
     inside = volume[weights > 0]
     if not inside.size or inside.min() == inside.max():
         raise InputError(f"every voxel of {name} has the same value: the scan is empty there")
@@ -208,7 +200,8 @@ def extract(
         mask,
         up,
         None if scored is None else int(scored - start[up]),
-        float(np.count_nonzero(window(mask, start, size)) / np.count_nonzero(mask)),
+        float(np.count_nonzero(mask) / np.count_nonzero(whole)),
+        float(np.count_nonzero(window(mask, start, size)) / np.count_nonzero(whole)),
     )
 
 
@@ -232,70 +225,44 @@ def _size(
     """Return the volume's size in voxels along the scan's own axes."""
     size = np.empty(3, np.int64)
     for wanted, (axis, _) in zip(settings.size or REGIONS[name].size_vox, axes, strict=True):
-        size[axis] = max(round(wanted / spacing[axis] if settings.size_in_mm else wanted), 1)
+        # At least the mm that were asked for, but for what float32 makes of a header's spacing.
+        size[axis] = max(math.ceil(wanted / spacing[axis] - 1e-3) if settings.size_in_mm else round(wanted), 1)
     return size
 
 
-def _having(labels: NDArray[np.int32], wanted: Sequence[int], what: str) -> Mask:
-    mask: Mask = np.isin(labels, wanted)
+def _upper_brain_stem(labels: Labels, up: int, sense: int, slices: Slices, spacing: float) -> Mask:
+    stem = largest_part(having(labels, (BRAIN_STEM,), f"midbrain (label {MIDBRAIN}), nor of the brain stem"))
+    below = spacing * across(sense * (top_of(stem, up, sense, slices) - slices), up)
+    low, high = MIDBRAIN_BELOW_TOP_MM
+    mask: Mask = stem & (below >= low) & (below <= high)
     if not mask.any():
-        present = np.unique(labels)
-        listed = ", ".join(map(str, present[:60])) + (" ..." if len(present) > 60 else "")
+        height = spacing + np.where(stem, below, 0).max()
         raise InputError(
-            f"no voxel of {what} (labels {', '.join(map(str, wanted))}); within the scan, the segmentation has the "
-            f"labels {listed}: expected those of FreeSurfer or SynthSeg"
+            f"the brain stem ({BRAIN_STEM}) is {height:.3g} mm high, and no slice of it lies {low:g} to {high:g} mm "
+            f"below its top, where the midbrain is: expected the whole brain stem, or label {MIDBRAIN}"
         )
     return mask
 
 
-def _largest_part(mask: Mask) -> Mask:
-    box = ndimage.find_objects(mask.astype(np.int8))[0]
-    parts, number = ndimage.label(mask[box])
-    if number < 2:
-        return mask
-    largest = np.zeros_like(mask)
-    largest[box] = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
-    return largest
-
-
-def _top(mask: Mask, up: int, sense: int) -> int:
-    """Return the uppermost slice that the mask has a voxel in."""
-    slices = np.flatnonzero(mask.any(axis=tuple(axis for axis in range(3) if axis != up)))
-    return int(slices.max() if sense > 0 else slices.min())
-
-
-def _heights(shape: tuple[int, ...], up: int, sense: int, top: int) -> NDArray[np.int64]:
-    """Return how many slices each voxel lies above the slice ``top``, to be broadcast."""
-    along = [1, 1, 1]
-    along[up] = -1
-    return (sense * (np.arange(shape[up]) - top)).reshape(along)
-
-
-def _upper_brain_stem(labels: NDArray[np.int32], up: int, sense: int, spacing: float) -> Mask:
-    stem = _largest_part(_having(labels, (BRAIN_STEM,), f"midbrain (label {MIDBRAIN}), nor of the brain stem"))
-    below = -spacing * _heights(labels.shape, up, sense, _top(stem, up, sense))
-    return stem & (below >= MIDBRAIN_BELOW_TOP_MM[0]) & (below <= MIDBRAIN_BELOW_TOP_MM[1])
-
-
 def _above_ventricles(
-    labels: NDArray[np.int32], up: int, sense: int, spacing: float, thickness: int, scored: int | None
-) -> tuple[Mask, int]:
-    """Return the centrum semiovale within ``thickness`` slices around the scored one, and that slice."""
-    white = _having(labels, WHITE_MATTER, "white matter")
-    _having(labels, VENTRICLES, "the lateral ventricles")
-    tops = [_top(_largest_part(labels == each), up, sense) for each in VENTRICLES if (labels == each).any()]
-    top = max(tops) if sense > 0 else min(tops)
-    if scored is None:
-        scored = top + sense * round(ABOVE_VENTRICLES_MM / spacing)
-    place = np.arange(labels.shape[up]) - (scored - thickness // 2)
-    chosen = ((place >= 0) & (place < thickness)).reshape(_heights(labels.shape, up, sense, top).shape)
-    mask: Mask = white & chosen & (_heights(labels.shape, up, sense, top) > 0)
+    labels: Labels, up: int, sense: int, slices: Slices, top: int, scored: int, thickness: int
+) -> Mask:
+    """Return the centrum semiovale within ``thickness`` slices around the scored one."""
+    place = across(slices - (scored - thickness // 2), up)
+    above = across(sense * (slices - top), up) > 0
+    mask: Mask = having(labels, WHITE_MATTER, "white matter") & (place >= 0) & (place < thickness) & above
     if not mask.any():
         raise InputError(
             f"no white matter in the {thickness} slices around slice {scored}, above the lateral ventricles (which end "
-            f"at slice {top}): the scan does not reach so far up, or the slice is another one's"
+            f"at slice {top}): the segmentation does not reach so far up, or the slice is another one's"
         )
-    return mask, scored
+    return mask
+
+
+def _top_of_ventricles(labels: Labels, up: int, sense: int, slices: Slices) -> int:
+    having(labels, VENTRICLES, "the lateral ventricles")
+    tops = [top_of(largest_part(labels == each), up, sense, slices) for each in VENTRICLES if (labels == each).any()]
+    return max(tops) if sense > 0 else min(tops)
 
 
 def _smoothed(mask: Mask, start: NDArray[np.int64], size: NDArray[np.int64], sigma: FloatArray) -> NDArray[np.float32]:

@@ -2,16 +2,19 @@
 
 import hashlib
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from weakspot.data.formats import Stored
+from weakspot.data.scan_files import ScanWarning
 from weakspot.files import write_atomically, write_text
 from weakspot.geometry import FloatArray
 
-_FORMAT = 1  # of what is kept; part of the key
+_FORMAT = 2  # of what is kept; part of the key
 
 Placed = tuple[Stored, FloatArray | None]
 
@@ -20,7 +23,7 @@ def cached(folder: Path, path: Path, settings: tuple[object, ...], read: Callabl
     """Return what ``read`` makes of a file, from the folder if that was read before, mapped into memory, read-only.
 
     Kept by the file's content and ``settings``, so neither a renamed nor a changed file is mistaken for another. What
-    is damaged, or was cut off while it was written, is made again.
+    is damaged, or was cut off while it was written, is made again. What ``read`` warns of is warned of each time.
 
     Parameters
     ----------
@@ -33,19 +36,34 @@ def cached(folder: Path, path: Path, settings: tuple[object, ...], read: Callabl
     with path.open("rb") as file:
         while block := file.read(2**20):
             digest.update(block)
-    values, affine = (folder / f"{digest.hexdigest()[:32]}{ending}" for ending in (".npy", ".json"))
+    values, told = (folder / f"{digest.hexdigest()[:32]}{ending}" for ending in (".npy", ".json"))
     try:
-        where = json.loads(affine.read_text(encoding="utf-8"))
-        return np.load(values, mmap_mode="r"), None if where is None else np.array(where)
+        known = json.loads(told.read_text(encoding="utf-8"))
+        image = np.load(values, mmap_mode="r")
     except (OSError, ValueError):
-        pass
-    image, where = read()
-    folder.mkdir(parents=True, exist_ok=True)
+        known = _keep(path, read, values, told)
+        image = np.load(values, mmap_mode="r")
+    for text in known["warnings"]:
+        warnings.warn(f"{path}: {text}", ScanWarning, stacklevel=3)
+    return image, None if known["affine"] is None else np.array(known["affine"])
+
+
+def _keep(path: Path, read: Callable[[], Placed], values: Path, told: Path) -> dict[str, Any]:
+    """Read a file, write what it holds and what there is to tell of it, and return the latter."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ScanWarning)
+        image, affine = read()
+    known = {
+        "affine": None if affine is None else affine.tolist(),
+        # Without its name, for the file may have another when it is read again.
+        "warnings": [str(each.message).removeprefix(f"{path}: ") for each in caught],
+    }
+    values.parent.mkdir(parents=True, exist_ok=True)
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:
             np.save(file, image)
 
     write_atomically(values, write)
-    write_text(affine, json.dumps(None if where is None else where.tolist()))
-    return np.load(values, mmap_mode="r"), where
+    write_text(told, json.dumps(known))
+    return known

@@ -101,6 +101,7 @@ class _Fit:
         self.folder, self.device, self.report = folder, device, report
         self.recipe, self.objective = settings.recipe, OBJECTIVES[settings.objective]
         self.network = network.to(device)
+        self.shape = train.images.batch(np.arange(1)).shape[2:]  # once, as it takes decoding an image
         self._begin(start)
         optimizer = OPTIMIZERS[self.recipe.optimizer](network.parameters(), self.recipe)
         self.state = State(network, optimizer)
@@ -198,9 +199,8 @@ class _Fit:
 
         Sums of parts are in float64: rounded to float32 they are the same however the parts are shared out.
         """
-        dims = len(self.train.images.batch(chosen[:1]).shape) - 2
         rng = generator(self.settings.seed, "augmentation", step)
-        transforms = augment.sample(rng, len(chosen), dims, self.settings.augmentation)
+        transforms = augment.sample(rng, len(chosen), len(self.shape), self.settings.augmentation)
         targets = self.targets[chosen]
         own = np.arange(len(chosen))[processes.rank() :: processes.size()]
         exact = torch.float32 if self.device.type == "mps" else torch.float64  # which MPS lacks
@@ -278,13 +278,12 @@ class _Fit:
 
     def _some_images(self) -> Iterator[Tensor]:
         """Yield training images for the statistics of norms."""
-        voxels = math.prod(self.train.images.batch(np.arange(1)).shape[2:])
-        most = min(_STATISTICS, max(_STATISTICS_LEAST, _STATISTICS_VOXELS // voxels))
+        most = min(_STATISTICS, max(_STATISTICS_LEAST, _STATISTICS_VOXELS // math.prod(self.shape)))
         return (self._images(self.train, chunk) for chunk in self._chunks(self.train, most))
 
     def _chunks(self, examples: Examples, most: int | None = None) -> list[Indices]:
-        voxels = math.prod(examples.images.batch(np.arange(1)).shape[2:])
-        return _chunks(len(examples.images), most, min(_INFERENCE_BATCH, max(1, _INFERENCE_VOXELS // voxels)))
+        size = min(_INFERENCE_BATCH, max(1, _INFERENCE_VOXELS // math.prod(self.shape)))
+        return _chunks(len(examples.images), most, size)
 
     def _progress(self, loss: float) -> Progress:
         state = self.state

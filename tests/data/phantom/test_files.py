@@ -9,6 +9,7 @@ from weakspot.data.geometry import geometry_of
 from weakspot.data.phantom.files import write_phantoms
 from weakspot.data.phantom.settings import PhantomSettings, with_changes
 from weakspot.data.points import read_points
+from weakspot.data.scan_files import ScanWarning
 from weakspot.errors import InputError
 
 from .conftest import COARSE, box_brain
@@ -120,9 +121,20 @@ def test_label_maps_that_cannot_be_used_are_refused(tmp_path):
     refused("holds no segmentation")
     path = tmp_path / "maps" / "a.nii.gz"
     path.write_bytes(b"nonsense")
-    refused("cannot be read as a segmentation")
+    refused(r"a\.nii\.gz: by its name \.nii\.gz expected gzip")
     nibabel.save(nibabel.Nifti1Image(np.full((8, 8, 8), 0.5, np.float32), np.eye(4)), path)
     refused("whole numbers")
+    nibabel.save(nibabel.Nifti1Image(np.full((8, 8, 8), 2, np.uint8), np.eye(4)), path)
+    cut = path.read_bytes()[:-4]
+    path.write_bytes(cut)
+    refused("cut off")
+    path.unlink()
+    nibabel.save(nibabel.Nifti1Image(np.zeros((8, 8, 8), np.uint8), np.eye(4)), path)
+    refused(r"a\.nii\.gz: a segmentation without a single voxel of brain")
+    nowhere = nibabel.Nifti1Image(box_brain()[0].astype(np.int16), None)
+    nibabel.save(nowhere, path)
+    with pytest.warns(ScanWarning):
+        refused(r"a\.nii\.gz: its header says neither spacing nor position")
 
 
 def test_the_command(maps, tmp_path, monkeypatch, capsys):

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from weakspot.data.phantom.template import template_labels
-from weakspot.data.problems import file_problem
+from weakspot.data.scan_files import ENDINGS
+from weakspot.data.scans import is_scan, read_labels
 from weakspot.errors import InputError
 
 FloatArray = NDArray[np.float64]
 Labels = NDArray[np.int16]
-ENDINGS = (".nii", ".nii.gz", ".mgz")
 CORTEX, WHITE, FLUID = (3, 42), (2, 41, 77), 24
 CORTEX_MM = 3.5  # grey matter farther from white matter than the cortex is thick is taken for a sulcus
 
@@ -67,7 +67,7 @@ def label_files(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: not a folder; expected one of segmentations ({', '.join(ENDINGS)})")
-    files = sorted(path for path in folder.iterdir() if path.name.endswith(ENDINGS) and not path.name.startswith("."))
+    files = sorted(path for path in folder.iterdir() if is_scan(path) and not path.name.startswith("."))
     if not files:
         raise InputError(f"{folder}: holds no segmentation ({', '.join(ENDINGS)})")
     return files
@@ -75,22 +75,11 @@ def label_files(folder: Path) -> list[Path]:
 
 @lru_cache(maxsize=16)
 def _of_file(path: Path) -> Anatomy:
-    import nibabel
-
-    if problem := file_problem(path):
-        raise InputError(f"{path}: {problem}")
+    segmentation = read_labels(path)
     try:
-        image = nibabel.load(path)
-        values = np.asanyarray(image.dataobj)  # type: ignore[attr-defined]
-    except Exception as error:  # a damaged file may raise anything
-        raise InputError(f"{path}: cannot be read as a segmentation ({error})") from error
-    values = np.squeeze(values)
-    if values.ndim != 3 or not np.array_equal(values, np.round(values)):
-        raise InputError(f"{path}: expected whole numbers in 3D, FreeSurfer's codes; found {values.shape}")
-    affine = np.asarray(image.affine, np.float64)  # type: ignore[attr-defined]
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-6:
-        raise InputError(f"{path}: its affine is singular, so nothing has a place in the world")
-    return complete(values.astype(np.int32), affine)
+        return complete(segmentation.values, segmentation.placed)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 @lru_cache(maxsize=1)
