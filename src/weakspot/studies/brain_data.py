@@ -14,7 +14,8 @@ from weakspot.data.geometry import geometry_of
 from weakspot.data.images import ImageStore, load_images
 from weakspot.data.phantom.files import write_phantoms
 from weakspot.data.points import Points, points_of, read_points
-from weakspot.data.region_files import prepare, tasks_of, write_cohorts, write_region_points
+from weakspot.data.region_files import prepare, tasks_of, write_cohorts
+from weakspot.data.region_points import read_region_points, write_region_points
 from weakspot.data.regions import RegionSettings
 from weakspot.evaluation import Conventions, Detections, Truth, agree, detections_in_slices, truth_in_slices
 from weakspot.evaluation.scene import IntArray
@@ -104,7 +105,8 @@ class Phantoms:
         write_cohorts(folder, tasks, records, [self.region])
         for table in _TABLES:
             (folder / table).mkdir(exist_ok=True)
-            write_region_points(folder / table, folder / "phantoms" / f"{table}.csv", tasks, records, [self.region])
+            points = read_region_points(folder / "phantoms" / f"{table}.csv", tasks, [self.region])
+            write_region_points(folder / table, points, tasks, records)
         write_text(folder / "complete", "")
         volumes = read_volumes(self, place)
         inside = volumes.truth("points")
