@@ -71,7 +71,7 @@ RECIPES = {
     ),
     "fast": Recipe(
         optimizer="muon",
-        learning_rate=1e-2,
+        learning_rate=5e-3,
         # Strong, and the rate rises slowly: networks that learn the counts by heart, or are thrown about early, have
         # maps with much else in them (benchmarks/README.md, "Weight decay and the length of the warm-up").
         weight_decay=0.3,
