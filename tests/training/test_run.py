@@ -115,7 +115,7 @@ def test_what_was_cut_off_needs_resume_and_the_same_settings(tmp_path: Path):
         run(out)
     with pytest.raises(InputError, match=r"no run folder.*cut off"):
         load(out)
-    with pytest.raises(InputError, match=r"fit\.recipe\.learning_rate \(0\.01 then, 0\.5 now\)"):
+    with pytest.raises(InputError, match=r"fit\.recipe\.learning_rate \(0\.005 then, 0\.5 now\)"):
         run(out, replace(FAST, learning_rate=0.5), resume=True)
     with pytest.raises(InputError, match=r"data\.fingerprint"):
         run(out, data=1, resume=True)

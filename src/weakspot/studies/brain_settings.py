@@ -107,7 +107,7 @@ class Recipes:
 
 # Steps of the recipe "fast" under each of `Recipes`, and learning rates.
 STEPS = {"first": 800, "further": 600, "changed": 200}
-RATES = {"first": 1e-2, "further": 1e-2, "changed": 3e-3}
+RATES = {"first": 5e-3, "further": 5e-3, "changed": 2e-3}
 
 
 def brain_recipes(name: str = "fast", steps: tuple[int, int, int] | None = None) -> Recipes:
