@@ -54,7 +54,7 @@ def on_grid_of(
     return moved, origin
 
 
-def having(labels: Labels, wanted: Sequence[int], what: str) -> Mask:
+def having(labels: NDArray[np.integer], wanted: Sequence[int], what: str) -> Mask:
     """Return where labels are one of ``wanted``; an ``InputError`` that lists those that are there if nowhere."""
     mask: Mask = np.isin(labels, wanted)
     if not mask.any():

@@ -175,10 +175,19 @@ def test_fluid_fills_the_skull_and_codes_of_areas_become_tissue():
 
 def test_a_label_map_without_the_region_is_refused(anatomy):
     labels = np.where(np.isin(anatomy.labels, (17, 53)), 2, anatomy.labels)
-    with pytest.raises(InputError, match="no label 17, 53, by which hippocampi"):
+    with pytest.raises(InputError, match=r"no voxel of hippocampi \(labels 17, 53\)"):
         find_zone("hippocampi", labels, anatomy.affine, UP)
     with pytest.raises(InputError, match="without a single voxel"):
         complete(np.zeros((5, 5, 5), int), np.eye(4))
+
+
+def test_a_stray_voxel_of_a_label_does_not_move_what_is_found_by_its_top(anatomy):
+    usual = find_zone("centrum_semiovale", anatomy.labels, anatomy.affine, UP)
+    labels = anatomy.labels.copy()
+    cortex = np.argwhere(labels == 3)
+    labels[tuple(cortex[cortex[:, 2].argmax()])] = 4
+    strayed = find_zone("centrum_semiovale", labels, anatomy.affine, UP)
+    assert strayed.slice_mm == usual.slice_mm
 
 
 @pytest.mark.parametrize("region", ["hippocampi", "basal_ganglia", "centrum_semiovale"])

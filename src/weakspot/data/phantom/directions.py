@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from weakspot.data.phantom.zones import VENTRICLES, Zone
+from weakspot.data.phantom.zones import Zone
+from weakspot.data.regions import VENTRICLES
 
 FloatArray = NDArray[np.float64]
 Directions = Callable[[FloatArray], FloatArray]

@@ -6,18 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from weakspot.data.labels import having, largest_part
+from weakspot.data.regions import (
+    ABOVE_VENTRICLES_MM,
+    BRAIN_STEM,
+    MIDBRAIN,
+    MIDBRAIN_BELOW_TOP_MM,
+    REGIONS,
+    VENTRICLES,
+)
 from weakspot.errors import InputError
 
 FloatArray = NDArray[np.float64]
 
-HIPPOCAMPI = (17, 53)
-BASAL_GANGLIA = (11, 50, 12, 51, 13, 52, 26, 58)
 PALLIDUM = (13, 52)
-WHITE_MATTER = (2, 41, 77)
-VENTRICLES = (4, 43)
-BRAIN_STEM, MIDBRAIN = 16, 173
-MIDBRAIN_MM = (4.0, 13.0)  # below the top of the brain stem, where the midbrain has no label of its own
-ABOVE_VENTRICLES_MM = 10.0
 SLAB_MM = 7.0  # of centrum semiovale, to both sides of the annotated slice
 COMMISSURE_MM = 2.0  # the anterior commissure below the pallidum's mean height (MNI152: z = -4 and -2)
 BORDER_MM = 10.0  # how far around the region its border is looked for
@@ -67,7 +69,7 @@ def find_zone(name: str, labels: NDArray[np.int16], affine: FloatArray, up: Floa
 
     Midbrain is label 173 or, without it, the brain stem from 4 to 13 mm below its top; centrum semiovale the white
     matter within 7 mm of the slice 10 mm above the lateral ventricles; the slice of the basal ganglia, that of the
-    anterior commissure, is 2 mm below the mean height of the pallidum.
+    anterior commissure, is 2 mm below the mean height of the pallidum. Tops are those of each structure's largest part.
 
     Parameters
     ----------
@@ -85,23 +87,19 @@ def find_zone(name: str, labels: NDArray[np.int16], affine: FloatArray, up: Floa
     """
     heights = _heights(labels.shape, affine, up)
     slice_mm = None
-    if name == "midbrain":
-        mask = tissue = labels == MIDBRAIN
-        if not mask.any():
-            tissue = _need(labels, (BRAIN_STEM,), name)
-            below = heights[tissue].max() - heights
-            mask = tissue & (below >= MIDBRAIN_MM[0]) & (below <= MIDBRAIN_MM[1])
-    elif name == "hippocampi":
-        mask = tissue = _need(labels, HIPPOCAMPI, name)
-    elif name == "basal_ganglia":
-        mask = tissue = _need(labels, BASAL_GANGLIA, name)
-        slice_mm = float(heights[_need(labels, PALLIDUM, name)].mean() - COMMISSURE_MM)
-    elif name == "centrum_semiovale":
-        slice_mm = float(heights[_need(labels, VENTRICLES, name)].max() + ABOVE_VENTRICLES_MM)
-        tissue = _need(labels, WHITE_MATTER, name)
-        mask = tissue & (np.abs(heights - slice_mm) <= SLAB_MM)
+    if name == "midbrain" and not (labels == MIDBRAIN).any():
+        tissue = having(labels, (BRAIN_STEM,), f"midbrain (label {MIDBRAIN}), nor of the brain stem")
+        below = heights[largest_part(tissue)].max() - heights
+        mask = tissue & (below >= MIDBRAIN_BELOW_TOP_MM[0]) & (below <= MIDBRAIN_BELOW_TOP_MM[1])
     else:
-        raise ValueError(f"no region {name!r}")
+        mask = tissue = having(labels, REGIONS[name].labels, name)
+    if name == "basal_ganglia":
+        slice_mm = float(heights[having(labels, PALLIDUM, "pallidum")].mean() - COMMISSURE_MM)
+    elif name == "centrum_semiovale":
+        having(labels, VENTRICLES, "the lateral ventricles")
+        parts = [largest_part(labels == each) for each in VENTRICLES if (labels == each).any()]
+        slice_mm = float(max(heights[part].max() for part in parts) + ABOVE_VENTRICLES_MM)
+        mask = tissue & (np.abs(heights - slice_mm) <= SLAB_MM)
     if not mask.any():
         raise InputError(f"the segmentation has no {name.replace('_', ' ')}: nothing lies where it should be")
     places = np.argwhere(mask)
@@ -119,12 +117,3 @@ def _heights(shape: tuple[int, ...], affine: FloatArray, up: FloatArray) -> Floa
     """Return the height along ``up`` of every voxel, in mm."""
     parts = [np.arange(n) * step for n, step in zip(shape, up @ affine[:3, :3], strict=True)]
     return np.asarray(parts[0][:, None, None] + parts[1][:, None] + parts[2] + up @ affine[:3, 3])
-
-
-def _need(labels: NDArray[np.int16], codes: tuple[int, ...], name: str) -> NDArray[np.bool_]:
-    mask = np.isin(labels, codes)
-    if not mask.any():
-        raise InputError(
-            f"the segmentation has no label {', '.join(map(str, codes))}, by which {name.replace('_', ' ')} is found"
-        )
-    return mask
