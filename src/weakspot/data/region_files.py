@@ -18,7 +18,7 @@ from weakspot.data.regions import REGIONS, RegionSettings, RegionVolume, extract
 from weakspot.data.scans import Scan, mixed_grids, read_labels, read_scan, write_scan
 from weakspot.data.tables import read_table, write_table
 from weakspot.errors import InputError
-from weakspot.files import write_text
+from weakspot.files import is_whole, write_text
 from weakspot.settings import to_dict
 
 FORMAT = 2  # of what is written; a change makes everything anew
@@ -158,7 +158,7 @@ def prepare(
     described = json.loads(json.dumps(described))
     path, drawn = out / "records" / f"{task.id}.json", out / "pictures" / f"{task.id}.png"
     files = {name: f"{task.id}_{name}.nii.gz" for name in settings}
-    if path.exists() and all((out / file).exists() for file in files.values()) and (not picture or drawn.exists()):
+    if all(map(is_whole, [path, *(out / file for file in files.values()), *([drawn] if picture else [])])):
         record: Record = json.loads(path.read_text(encoding="utf-8"))
         if record["of"] == described:
             return record, False
@@ -196,7 +196,7 @@ def prepare(
         },
     }
     path.parent.mkdir(exist_ok=True)
-    write_text(path, json.dumps(record, indent=1) + "\n")
+    write_text(path, json.dumps(record, indent=1) + "\n", lasting=False)
     return record, True
 
 

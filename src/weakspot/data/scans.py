@@ -162,7 +162,7 @@ def write_scan(path: str | Path, values: ArrayLike, affine: ArrayLike | None) ->
     content = image.to_bytes()
     if path.name.lower().endswith(".gz"):
         content = gzip.compress(content, compresslevel=1, mtime=0)  # a time stamp would change the bytes
-    write_atomically(path, lambda temporary: temporary.write_bytes(content))
+    write_atomically(path, lambda temporary: temporary.write_bytes(content), lasting=False)
 
 
 def unit_range(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from weakspot.data.phantom.settings import REGIONS
-from weakspot.errors import InputError
 from weakspot.report.tables import Table
+from weakspot.studies import writing
 from weakspot.studies.brain_claims import CLAIMS, NAMES, in_words
 from weakspot.studies.brain_figures import PHANTOMS, figures
 from weakspot.studies.brain_results import BrainResults, best_of, read_results, study_of, tables
@@ -14,43 +14,24 @@ from weakspot.studies.brain_settings import MAX_FP, BrainSettings
 from weakspot.studies.brain_summary import conditions_table, standing, versions, what_was_run, widths_table
 from weakspot.studies.published import FIGURES, published
 from weakspot.studies.units import Place
-from weakspot.studies.writing import (
-    beside_published,
-    notes_of,
-    page_of,
-    titles,
-    write_figures,
-    write_page,
-    write_tables,
-)
+from weakspot.studies.writing import beside_published, notes_of, titles
 
 
 def write_report(place: Place, page: Path | None = None) -> str:
-    """Write ``summary.json``, ``tables.md``, ``.txt`` and ``.tex``, ``figures`` and the page, and return what is where.
-
-    Nothing but the records is read, those of other settings left out; weights are not needed. What stands in
-    ``notes.md`` beside the records, written by hand, goes into the page as it is.
-
-    Parameters
-    ----------
-    place : of the study
-    page : where the page goes; unless given, where it went before, at first ``report.md`` in the folder
-
-    Raises
-    ------
-    InputError
-        There is no study, or nothing is evaluated yet.
-    """
+    """Write the report of the study in ``place``, see `weakspot.studies.writing.write_report`."""
     results = read_results(place)
-    if not results.evaluations:
-        raise InputError(f"{place.out} holds no evaluation yet: there is nothing to report")
-    page, study, paper = page_of(place, page), study_of(place), published()
-    ours = tables(results)
-    laid_out = study_tables(results, ours, paper)
-    write_tables(place, ours, [*laid_out, widths_table(results), conditions_table(results)])
-    drawn = write_figures(place, figures(results, study), page.parent)
-    write_page(page, _page(place, study, results, paper, drawn, laid_out))
-    return f"{page}, and in {place.out}: summary.json, tables.md, figures"
+
+    def report() -> writing.Report:
+        study, paper, ours = study_of(place), published(), tables(results)
+        laid_out = study_tables(results, ours, paper)
+        return writing.Report(
+            ours,
+            [*laid_out, widths_table(results), conditions_table(results)],
+            figures(results, study),
+            lambda drawn, _: _page(place, study, results, paper, drawn, laid_out),
+        )
+
+    return writing.write_report(place, page, results, report)
 
 
 def study_tables(results: BrainResults, ours: Mapping[str, Any], paper: Mapping[str, Any]) -> list[Table]:

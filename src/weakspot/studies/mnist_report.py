@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from weakspot.errors import InputError
 from weakspot.report.tables import Table, number
+from weakspot.studies import writing
 from weakspot.studies.cells import mean
 from weakspot.studies.claims import CLAIMS
 from weakspot.studies.fauc import NAMES, Fauc, digit_list, our_fauc, published_fauc
@@ -19,43 +19,24 @@ from weakspot.studies.published import FIGURES, published
 from weakspot.studies.readings import READINGS
 from weakspot.studies.results import Results, read_results, tables
 from weakspot.studies.units import Place
-from weakspot.studies.writing import (
-    beside_published,
-    notes_of,
-    page_of,
-    titles,
-    write_figures,
-    write_page,
-    write_tables,
-)
+from weakspot.studies.writing import beside_published, notes_of, titles
 
 
 def write_report(place: Place, page: Path | None = None) -> str:
-    """Write ``summary.json``, ``tables.md``, ``.txt`` and ``.tex``, ``figures`` and the page, and return what is where.
-
-    Nothing but the records is read, those of other settings left out; weights are not needed. What stands in
-    ``notes.md`` beside the records, written by hand, goes into the page as it is.
-
-    Parameters
-    ----------
-    place : of the study
-    page : where the page goes; unless given, where it went before, at first ``report.md`` in the folder
-
-    Raises
-    ------
-    InputError
-        There is no study, or nothing is evaluated yet.
-    """
+    """Write the report of the study in ``place``, see `weakspot.studies.writing.write_report`."""
     results = read_results(place)
-    if not results.evaluations:
-        raise InputError(f"{place.out} holds no evaluation yet: there is nothing to report")
-    page = page_of(place, page)
-    ours, paper = tables(results), published()
-    laid_out = study_tables(ours, paper)
-    write_tables(place, ours, laid_out)
-    drawn = write_figures(place, figures(results, paper), page.parent)
-    write_page(page, _page(place, page.parent, results, paper, drawn, laid_out))
-    return f"{page}, and in {place.out}: summary.json, tables.md, figures"
+
+    def report() -> writing.Report:
+        ours, paper = tables(results), published()
+        laid_out = study_tables(ours, paper)
+        return writing.Report(
+            ours,
+            laid_out,
+            figures(results, paper),
+            lambda drawn, folder: _page(place, folder, results, paper, drawn, laid_out),
+        )
+
+    return writing.write_report(place, page, results, report)
 
 
 def study_tables(ours: Mapping[str, Any], paper: Mapping[str, Any]) -> list[Table]:

@@ -3,12 +3,14 @@
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 from PIL import Image
 
+from weakspot.errors import InputError
 from weakspot.files import write_atomically, write_text
 from weakspot.report.figures import save
 from weakspot.report.study_tables import beside
@@ -18,6 +20,51 @@ from weakspot.studies.published import FIGURES
 from weakspot.studies.units import Place
 
 _DPI = 300  # what journals ask of pictures
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a study came to.
+
+    Attributes
+    ----------
+    summary : all tables, in the form of `weakspot.studies.published.published`
+    laid_out : the tables to be read
+    figures : name, caption, figure
+    page : from the figures as Markdown and the folder of the page to its parts
+    """
+
+    summary: Mapping[str, Any]
+    laid_out: Sequence[Table]
+    figures: Iterable[tuple[str, str, Figure]]
+    page: Callable[[list[str], Path], Iterable[str]]
+
+
+def write_report(place: Place, page: Path | None, results: Any, report: Callable[[], Report]) -> str:
+    """Write ``summary.json``, ``tables.md``, ``.txt`` and ``.tex``, ``figures`` and the page, and return what is where.
+
+    Nothing but the records is read, those of other settings left out; weights are not needed. What stands in
+    ``notes.md`` beside the records, written by hand, goes into the page as it is.
+
+    Parameters
+    ----------
+    place : of the study
+    page : where the page goes; unless given, where it went before, at first ``report.md`` in the folder
+    results : with ``evaluations``
+    report : what to write of them
+
+    Raises
+    ------
+    InputError
+        Nothing is evaluated yet.
+    """
+    if not results.evaluations:
+        raise InputError(f"{place.out} holds no evaluation yet: there is nothing to report")
+    page, made = page_of(place, page), report()
+    write_tables(place, made.summary, made.laid_out)
+    drawn = write_figures(place, made.figures, page.parent)
+    write_page(page, made.page(drawn, page.parent))
+    return f"{page}, and in {place.out}: summary.json, tables.md, figures"
 
 
 def page_of(place: Place, page: Path | None) -> Path:

@@ -15,7 +15,7 @@ from weakspot.data.phantom.make import Phantom, make_phantom
 from weakspot.data.phantom.settings import REGIONS, PhantomSettings
 from weakspot.data.tables import write_table
 from weakspot.errors import InputError
-from weakspot.files import write_atomically, write_text
+from weakspot.files import is_whole, write_atomically, write_text
 from weakspot.seeding import generator
 from weakspot.settings import to_dict
 
@@ -140,7 +140,7 @@ def _one(
     name = name_of(number)
     scan, segmentation = f"scans/{name}_T2w.nii.gz", f"segmentations/{name}_aseg.nii.gz"
     record = out / "records" / f"{name}.json"
-    if record.exists() and (out / scan).exists() and (out / segmentation).exists():
+    if all(map(is_whole, (record, out / scan, out / segmentation))):
         return
     source, anatomy = sources.of(number)
     try:
@@ -160,7 +160,8 @@ def _one(
         row |= _by_region("slice", regions, ["" if each is None else each for each in slices])
     ratings = [list(_ratings(name, phantom, again)) for again in (0, 1)]
     rows = {"cohort": [row], "points": list(_points(name, phantom)), "objects": list(_objects(name, phantom))}
-    write_text(record, json.dumps(rows | {"rater_1": ratings[0], "rater_2": ratings[1]}, indent=1) + "\n")
+    rows |= {"rater_1": ratings[0], "rater_2": ratings[1]}
+    write_text(record, json.dumps(rows, indent=1) + "\n", lasting=False)
 
 
 def _by_region(what: str, regions: Sequence[str], values: Sequence[Any]) -> Row:
@@ -228,4 +229,4 @@ def _write_nifti(path: Path, values: NDArray[np.int16], affine: FloatArray) -> N
     image.set_qform(affine, code=1)
     image.set_sform(affine, code=1)
     content = gzip.compress(image.to_bytes(), compresslevel=6, mtime=0)
-    write_atomically(path, lambda temporary: temporary.write_bytes(content))
+    write_atomically(path, lambda temporary: temporary.write_bytes(content), lasting=False)
