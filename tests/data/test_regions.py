@@ -151,16 +151,30 @@ def test_the_largest_intensities_do_not_overflow():
     assert np.allclose(found.values, extract(VALUES - 150, AFFINE, LABELS, "hippocampi", HARD).values, atol=1e-5)
 
 
-def test_labels_on_another_grid():
-    turn = turned(20, 0) @ turned(-10, 2)
-    other = affine_of(turn @ np.diag([0.8, 0.9, -1.7]), (-25, -28, 30))
-    labels, origin = on_grid_of(LABELS, AFFINE, (30, 40, 20), other)
+@pytest.mark.parametrize(
+    "axes",
+    [
+        turned(20, 0) @ turned(-10, 2) @ np.diag([0.8, 0.9, -1.7]),
+        np.diag([-0.8, 0.9, 1.7]),
+        np.diag([0.8, 0.9, -1.7])[[1, 2, 0]],
+    ],
+    ids=["oblique", "flipped", "axes in turn"],
+)
+def test_labels_on_another_grid(axes):
+    full = np.where(LABELS == 0, 99, LABELS)  # up to the border
+    other = affine_of(axes, -axes @ (14.5, 19.5, 9.5) + (1.1, -2.2, 0.3))
+    labels, origin = on_grid_of(full, AFFINE, (30, 40, 20), other)
     moved = window(labels, -origin, (30, 40, 20))
-    for index in itertools.product(range(0, 30, 7), range(0, 40, 7), range(0, 20, 3)):
-        source = carried([index], other, AFFINE)[0]
-        nearest = np.rint(source).astype(int)
-        inside = ((source >= 0) & (source <= np.array(SHAPE) - 1)).all()
-        assert moved[index] == (LABELS[tuple(nearest)] if inside else 0)
+    outside = 0
+    for index in np.ndindex(30, 40, 20):
+        nearest = np.rint(carried([index], other, AFFINE)[0]).astype(int)
+        inside = ((nearest >= 0) & (nearest < SHAPE)).all()
+        outside += not inside
+        assert moved[index] == (full[tuple(nearest)] if inside else 0)
+    assert 0 < outside < moved.size / 2
+
+
+def test_labels_beyond_a_grid_and_close_to_it():
     close = AFFINE.copy()
     close[0, 3] += 1e-7
     assert on_grid_of(LABELS, AFFINE, SHAPE, close)[0] is LABELS

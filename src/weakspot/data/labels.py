@@ -45,13 +45,28 @@ def on_grid_of(
     origin = np.floor(places.min(axis=0)).astype(np.int64)
     size = np.ceil(places.max(axis=0)).astype(np.int64) - origin + 1
     back = np.linalg.solve(labels_affine, shifted(affine, origin))
-    moved: Labels = ndimage.affine_transform(
-        labels, back[:3, :3], back[:3, 3], tuple(size), order=0, mode="constant", cval=0
-    )
+    moved = _nearest(labels, back, size)
     inside = tuple(slice(max(-low, 0), max(length - low, 0)) for low, length in zip(origin, shape, strict=True))
     if not moved[inside].any():
         raise InputError("the segmentation lies outside of the scan: they are not of one scan, or were moved since")
     return moved, origin
+
+
+def _nearest(labels: Labels, back: FloatArray, size: Slices) -> Labels:
+    """Return (size) the labels nearest to the voxels that ``back`` leads to them from; 0 beyond them."""
+    along = np.abs(back[:3, :3]).argmax(axis=1)  # the other grid's axis for each of the labels'
+    aside = np.abs(back[:3, :3])
+    aside[range(3), along] = 0
+    padded, first = np.pad(labels, 1), back[:3, 3] + 1
+    if len(set(along)) < 3 or (aside @ size).max() >= 0.01:
+        turned: Labels = ndimage.affine_transform(padded, back[:3, :3], first, tuple(size), order=0, cval=0)
+        return turned
+    # Grids that are not oblique to each other need no search for every voxel, only for every slice.
+    places = [
+        np.floor(back[axis, other] * np.arange(size[other]) + first[axis] + 0.5).clip(0, padded.shape[axis] - 1)
+        for axis, other in enumerate(along)
+    ]
+    return padded[np.ix_(*(each.astype(int) for each in places))].transpose(np.argsort(along))
 
 
 def having(labels: NDArray[np.integer], wanted: Sequence[int], what: str) -> Mask:
