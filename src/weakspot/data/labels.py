@@ -44,7 +44,7 @@ def on_grid_of(
     places = carried(edges, labels_affine, affine)
     origin = np.floor(places.min(axis=0)).astype(np.int64)
     size = np.ceil(places.max(axis=0)).astype(np.int64) - origin + 1
-    back = np.linalg.solve(labels_affine, shifted(affine, origin))
+    back = np.asarray(np.linalg.solve(labels_affine, shifted(affine, origin)), float)
     moved = _nearest(labels, back, size)
     inside = tuple(slice(max(-low, 0), max(length - low, 0)) for low, length in zip(origin, shape, strict=True))
     if not moved[inside].any():
