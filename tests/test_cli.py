@@ -271,7 +271,11 @@ def test_bad_arguments(cohort: Path, trained: Path, found: Path, tmp_path: Path)
         (["--size-mm", 3], "spacing_y"),
     ):
         assert message in fails("predict", trained, cohort / "000.png", "--out", tmp_path / "out", *options)
-    assert "device" in fails("train", cohort / "cohort.csv", "--out", tmp_path / "run", "--device", "abacus")
+    for device in ("abacus", "meta"):
+        assert "device" in fails("train", cohort / "cohort.csv", "--out", tmp_path / "run", "--device", device)
+    assert "no place for a run folder" in fails("train", cohort / "cohort.csv", "--out", "/")
+    for options, message in ((["--network", "unet"], "no architecture"), (["--objective", "x"], "no objective")):
+        assert message in fails("demo", "--out", tmp_path / "demo", *options, "--digits-from", tmp_path / "none.npz")
     evaluate = ["evaluate", found / "detections.csv", cohort / "truth.csv", "--cohort", cohort / "cohort.csv"]
     assert "--radius-vox" in fails(*evaluate)
     assert "height" in fails(*evaluate, "--inside")
@@ -284,6 +288,14 @@ def test_help_names_the_commands():
     done = run("--help")
     for command in ("demo", "train", "predict", "evaluate", "compare", "agreement", "regions"):
         assert command in done.stdout
+
+
+def test_the_demo_stands_beside_the_method_that_its_network_is_evaluated_with():
+    from weakspot.cli.demo import _published
+
+    assert _published(4, "base", "regression")["fauc"]["value"] == 95.0  # Grad-CAM in Table A.5
+    assert _published(4, "gp_unet", "regression")["fauc"]["value"] == 97.8
+    assert _published(4, "gp_unet_no_skip", "regression")["fauc"]["value"] == 96.2
 
 
 def test_the_demo_runs_and_runs_again_from_what_it_trained(tmp_path: Path):

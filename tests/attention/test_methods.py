@@ -184,3 +184,12 @@ def test_maps_on_a_gpu_come_back_to_the_images(method, name):
     network, images = randomised(name, 2).float(), images_of((9, 8))
     expected = attend(method, network, images)
     torch.testing.assert_close(attend(method, network.cuda(), images), expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-5), (torch.bfloat16, 0.03)])
+def test_a_network_is_used_in_its_own_precision(dtype, tolerance):
+    network, images = randomised("gp_unet", 2).float(), images_of((16, 24))
+    expected = attend("cam", network, images)
+    found = attend("cam", network.to(dtype), images)
+    assert found.dtype == torch.float32
+    assert (found - expected).abs().max() <= tolerance * expected.abs().max()

@@ -171,26 +171,34 @@ def test_a_loss_that_is_not_finite_stops_names_the_images_and_keeps_the_last_sta
 
 
 def test_weights_that_are_not_finite_take_the_place_of_no_good_ones(tmp_path: Path, monkeypatch):
-    """A step may leave them so after a finite loss; the state from before stays, and the best network can be used."""
-    from weakspot.training import fit as fitting
-
-    step = fitting._Fit._step
+    """A step may leave them so after a finite loss: it is taken back, its batch named, and the best can be used."""
+    train, network = disks(24, 0), build("gp_unet", 2, width=2)
+    taken, step, before = 0, Muon.step, []
 
     def breaks(self):
-        loss = step(self)
-        if self.state.epoch == 2:
-            next(self.network.parameters()).data[:] = np.nan
-        return loss
+        nonlocal taken
+        taken += 1
+        before[:] = [each["params"][0].detach().clone() for each in self.param_groups]
+        step(self)
+        if taken == 8:
+            for each in self.param_groups:
+                each["params"][0].data[:] = np.nan
 
-    monkeypatch.setattr(fitting._Fit, "_step", breaks)
-    monkeypatch.setattr(fitting, "_SAVE_EVERY", 0.0)
-    network = build("gp_unet", 2, width=2)
-    with pytest.raises(InputError, match=r"no longer finite in epoch 3, step 2: .* best network so far, of epoch \d"):
-        fit(network, disks(24, 0), disks(8, 1), FitSettings(FAST), tmp_path)
+    monkeypatch.setattr(Muon, "step", breaks)
+    with pytest.raises(
+        InputError,
+        match=r"not be finite after epoch 3, step 2: .* images of this batch: .* best network so far, of epoch",
+    ) as refused:
+        fit(network, train, disks(8, 1), FitSettings(FAST), tmp_path)
+    named = str(refused.value).split("of this batch: ")[1].split(";")[0].split(", ")
+    assert len(set(named) & set(train.ids)) == len(named) == FAST.batch_size
     state = State(network, Muon(network.parameters(), 1e-2))
     assert state.restore(tmp_path) is None
-    assert state.epoch == 2
+    assert (state.epoch, state.step) == (2, 1)
     assert state.is_finite()
+    assert all(
+        torch.equal(each["params"][0], was) for each, was in zip(state.optimizer.param_groups, before, strict=True)
+    )
     from safetensors.torch import load_file
 
     best = load_file(tmp_path / "weights.safetensors")

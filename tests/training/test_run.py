@@ -119,8 +119,9 @@ def test_what_was_cut_off_needs_resume_and_the_same_settings(tmp_path: Path):
         run(out, replace(FAST, learning_rate=0.5), resume=True)
     with pytest.raises(InputError, match=r"data\.fingerprint"):
         run(out, data=1, resume=True)
-    with FileLock(out.with_name("run.partial") / "lock"), pytest.raises(InputError, match="another process"):
-        run(out, resume=True)
+    for resume in (True, False):  # who is told that it was cut off would remove it
+        with FileLock(out.with_name("run.partial") / "lock"), pytest.raises(InputError, match="another process"):
+            run(out, resume=resume)
     run(out, resume=True)
     assert not out.with_name("run.partial").exists()
 

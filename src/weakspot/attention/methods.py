@@ -103,11 +103,11 @@ def attend_and_count(
     network : of `weakspot.networks.build`
     images : (batch, channels, *spatial), two or three spatial axes of any size
     batch_size : images at once, see `attend`
-    tile : size in voxels of the blocks that are computed one after the other, one number or one for each axis
+    tile : size in voxels of the tiles that are computed one after the other, one number or one for each axis
         Rounded up to a multiple of the network's pooling factor (2 or 4). None takes images whole. Maps and outputs are
         those of the whole images to float precision (see `weakspot.attention.tiling`), so it is a matter of memory
-        alone: the network's features are made for a block and the 8 or 16 voxels around it (twice that under ``grad``
-        and ``guided_backprop``), and the images and maps alone are held whole.
+        alone: the network's features are made for a tile, of which the outermost 8 or 16 voxels (twice that under
+        ``grad`` and ``guided_backprop``) only serve those within, and the images and maps alone are held whole.
 
     Returns
     -------
@@ -118,13 +118,14 @@ def attend_and_count(
     Raises
     ------
     InputError
-        As `attend`; for tiles of ``grad`` and ``guided_backprop`` under max pooling; for a tile that is no size.
+        As `attend`; for tiles of ``grad`` and ``guided_backprop`` under max pooling; for a tile that is no size, or too
+        small for what surrounds its middle.
 
     Examples
     --------
     >>> from weakspot.networks import build
     >>> network, images = build("gp_unet", dims=2).eval(), torch.rand(2, 1, 75, 40)
-    >>> whole, tiled = (attend_and_count("cam", network, images, tile=tile) for tile in (None, 16))
+    >>> whole, tiled = (attend_and_count("cam", network, images, tile=tile) for tile in (None, 32))
     >>> torch.allclose(whole.maps, tiled.maps, atol=1e-5), torch.allclose(whole.outputs, tiled.outputs, atol=1e-5)
     (True, True)
     """

@@ -38,17 +38,20 @@ def demo(
     from weakspot.data.tables import write_table
     from weakspot.devices import choose_device, choose_precision, use_cpu
     from weakspot.errors import InputError
+    from weakspot.networks.build import check_name
     from weakspot.report.figures import Curve, froc_figure, save
     from weakspot.settings import to_dict
     from weakspot.studies.digits import MAX_FP, digit_recipe, examples, find_on_grids, learnt_from, train_on_grids
-    from weakspot.studies.published import mnist_cell
     from weakspot.training.interrupt import Interrupted
+    from weakspot.training.objectives import choose_objective
     from weakspot.training.run import fingerprint, load
     from weakspot.training.settings import FitSettings
 
     started = time.monotonic()
     use_cpu(threads)
     chosen = choose_device(device)
+    check_name(network)
+    choose_objective(objective)
     grids = digit_grids(digit, digits_from, seed)
     settings = FitSettings(digit_recipe(recipe, steps), objective, seed, precision=choose_precision("auto", chosen))
     folder = out / "run"
@@ -85,8 +88,9 @@ def demo(
         for score, each in ((score, judged.evaluation) for score, judged in found.items())
     ]
     save(froc_figure(curves, MAX_FP, operating="at the predicted count"), out / "froc")
-    save(_examples_figure(grids.test, best), out / "maps")
-    paper = mnist_cell(digit, network, objective)
+    counted = objective == "regression"
+    save(_examples_figure(grids.test, best, "predicted" if counted else "probability"), out / "maps")
+    paper = _published(digit, network, objective)
     result = {
         "digit": digit,
         "network": network,
@@ -98,12 +102,22 @@ def demo(
         "paper": paper,
     }
     write_json(out / "result.json", result)
-    say(_table({score: each.evaluation.to_dict() for score, each in found.items()}, paper))
+    say(_table({score: each.evaluation.to_dict() for score, each in found.items()}, paper, counted))
     say(f"\n{out}/result.json, maps.png, froc.png, detections_height.csv, counts.csv")
 
 
-def _table(ours: dict[str, dict[str, Any]], paper: dict[str, dict[str, Any]]) -> str:
-    """Return our figures, by score, beside the paper's."""
+def _published(digit: int, network: str, objective: str) -> dict[str, dict[str, Any]]:
+    """Return what the paper has for a network and the method that its maps are made with here."""
+    from weakspot.predict import DEFAULT_METHOD
+    from weakspot.studies.published import mnist_cell
+
+    method = DEFAULT_METHOD[network]
+    # Columns are named after the network, but for the one that serves several methods.
+    return mnist_cell(digit, network if method in ("cam", "gated") else method, objective)
+
+
+def _table(ours: dict[str, dict[str, Any]], paper: dict[str, dict[str, Any]], counted: bool) -> str:
+    """Return our figures, by score, beside the paper's; with the error of the count if it is one."""
     from weakspot.report.tables import percent, text_table
 
     def published(figure: str) -> str:
@@ -120,12 +134,13 @@ def _table(ours: dict[str, dict[str, Any]], paper: dict[str, dict[str, Any]]) ->
         ["sensitivity (%)", *(percent(each["sensitivity"]) for each in ours.values()), published("sensitivity")],
         row("false positives an image", "fpavg", "{:.2f}", "fp_avg"),
         row("missed an image", "fnavg", "{:.2f}", "fn_avg"),
-        row("count error (mean absolute)", "", "{:.2f}", "count_mae"),
     ]
+    if counted:
+        rows.append(row("count error (mean absolute)", "", "{:.2f}", "count_mae"))
     return text_table(["test grids", *(f"ours, {score}" for score in ours), "paper"], rows)
 
 
-def _examples_figure(grids: "Grids", found: "Found") -> "Figure":
+def _examples_figure(grids: "Grids", found: "Found", output: str) -> "Figure":
     """Draw the first images with none, some and many of the digit, with the detections at the predicted count."""
     import numpy as np
 
@@ -137,7 +152,7 @@ def _examples_figure(grids: "Grids", found: "Found") -> "Figure":
     for index in wanted:
         objects, kept = grids.truth[index].coordinates, found.evaluation.point.kept[image == index]
         hits = found.evaluation.point.matched[image == index][kept] >= 0
-        title = f"{len(objects)} there, {max(found.counts[index], 0):.1f} predicted"
+        title = f"{len(objects)} there, {found.counts[index]:.1f} {output}"
         attention, points = found.predictions[index].attention, found.points[index].coordinates[kept]
         panels.append(Panel(grids.images[index, 0], attention, objects, points, hits, title))
     return detections_figure(panels, 28)

@@ -22,6 +22,14 @@ def train(
     steps: Annotated[int | None, typer.Option(min=1, help="Length of the training, instead of the recipe's.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=2, help="Images a step, instead of the recipe's.")] = None,
     learning_rate: Annotated[float | None, typer.Option(min=0, help="Instead of the recipe's.")] = None,
+    flips: Annotated[
+        bool,
+        typer.Option(
+            " /--no-flips",
+            show_default=False,
+            help="Never mirror images: for what is never met so, as digits.",
+        ),
+    ] = True,
     validation: Annotated[
         float, typer.Option(help="Share of the training subjects to validate on, where no split column says.")
     ] = 0.2,
@@ -72,7 +80,7 @@ def train(
     check_name(network)
     choose_objective(objective)
     settings = FitSettings(
-        choose_recipe(recipe, steps=steps, batch_size=batch_size, learning_rate=learning_rate),
+        choose_recipe(recipe, steps=steps, batch_size=batch_size, learning_rate=learning_rate, flips=flips),
         objective=objective,
         seed=seed,
         precision=choose_precision(precision, chosen),

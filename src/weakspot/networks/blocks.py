@@ -201,7 +201,7 @@ class Head(nn.Module):
         with _full_precision(pooled):
             if self.norm is not None:
                 weight, bias = self.normalised(self.norm(lambda: pooled))
-            return pooled @ weight + bias
+            return pooled @ weight.to(pooled.dtype) + bias.to(pooled.dtype)
 
     def normalised(self, affine: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Return the weight and bias that equal a scale and shift per channel followed by this layer.

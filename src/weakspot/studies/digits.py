@@ -1,7 +1,7 @@
 """One cell of the paper's digit study: train on grids of digits, find the digit on test grids, evaluate (section 3)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +28,7 @@ def digit_recipe(name: str, steps: int | None = None) -> Recipe:
     of 2,000 steps, no residual ends at a validation loss of 1.67 (all of MNIST, digit 4), without them below 0.1
     (benchmarks/README.md). The recipe "paper" flips, as the paper does (section 3.5).
     """
-    recipe = choose_recipe(name, steps=steps)
-    return replace(recipe, flipped_until=0.0) if name == "fast" else recipe
+    return choose_recipe(name, steps=steps, flips=name != "fast")
 
 
 def examples(grids: Grids, name: str) -> Examples:

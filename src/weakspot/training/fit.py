@@ -149,8 +149,6 @@ class _Fit:
                 stop = self._any_process(stopped.is_set())
                 if stop or self._any_process(time.monotonic() - saved > _SAVE_EVERY):
                     state.seconds, saved = time.monotonic() - began, time.monotonic()
-                    if not state.is_finite():
-                        raise self._failed(f"weights are no longer finite in {self._where()}")
                     processes.first(lambda: state.save(self.folder))
                 if stop:
                     raise Interrupted(f"stopped in epoch {state.epoch + 1}, with the state saved in {self.folder}")
@@ -182,14 +180,17 @@ class _Fit:
             group["lr"] = learning_rate(self.recipe, step, self.steps)
         state.optimizer.zero_grad()
         value = self._backward(chosen, step)
+        before, wrong = {name: tensor.clone() for name, tensor in state.current().items()}, ""
         if not math.isfinite(value):
-            if state.is_finite():
-                processes.first(lambda: state.save(self.folder))
-                raise self._failed(
-                    f"the loss is {value} in {self._where()}", [self.train.ids[index] for index in chosen]
-                )
-            raise self._failed(f"weights are no longer finite in {self._where()}")
-        state.optimizer.step()
+            wrong = f"the loss is {value} in {self._where()}"
+        else:
+            state.optimizer.step()
+            if not state.is_finite():
+                state.put(before)
+                wrong = f"the weights would not be finite after {self._where()}"
+        if wrong:
+            processes.first(lambda: state.save(self.folder))
+            raise self._failed(wrong, [self.train.ids[index] for index in chosen])
         state.losses += value * len(chosen)
         state.step += 1
         return value
@@ -265,7 +266,7 @@ class _Fit:
             best = f"; {self.folder} holds the best network so far, of epoch {epoch}, as a run folder does"
         more = f" and {len(batch) - _NAMED} more" if len(batch) > _NAMED else ""
         look = f", or look at the values of the images of this batch: {names}{more}" if batch else ""
-        return InputError(f"{what}: train anew with a lower learning rate{look}{best}")
+        return InputError(f"{what}: train with a lower learning rate into another folder{look}{best}")
 
     def _validation_loss(self) -> float:
         """Return the loss on the validation images."""

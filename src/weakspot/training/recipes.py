@@ -91,12 +91,21 @@ RECIPES = {
 
 
 def choose_recipe(
-    name: str, steps: int | None = None, batch_size: int | None = None, learning_rate: float | None = None
+    name: str,
+    steps: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    flips: bool = True,
 ) -> Recipe:
-    """Return the recipe of that name, with what is given in place of its own."""
+    """Return the recipe of that name, with what is given in place of its own.
+
+    Without ``flips`` images are never mirrored: for objects that are never met so, such as digits.
+    """
     if name not in RECIPES:
         raise InputError(f"no recipe {name!r}: choose one of {', '.join(RECIPES)}")
     if learning_rate is not None and not 0 < learning_rate < math.inf:
         raise InputError(f"learning rate {learning_rate}: expected a number above 0, such as 0.01")
     given = {"steps": steps, "batch_size": batch_size, "learning_rate": learning_rate}
+    if not flips:
+        given["flipped_until"] = 0.0
     return replace(RECIPES[name], **{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]

@@ -142,7 +142,7 @@ def train(
     fresh = not partial.exists()
     processes.wait()  # until all have seen that it is free
     processes.first(lambda: partial.mkdir(parents=True, exist_ok=True))
-    lock = FileLock(partial / "lock", timeout=0) if processes.rank() == 0 else nullcontext()
+    lock = _alone(partial) if processes.rank() == 0 else nullcontext()
     try:
         with lock:
             processes.first(lambda: _begin(partial, described, torch.device(device)))
@@ -151,7 +151,7 @@ def train(
             described["result"] = {"epoch": best["epoch"], "validation_loss": best["validation_loss"]}
             processes.first(lambda: _finish(partial, network.to("cpu"), described, history))
     except Timeout:
-        raise InputError(f"another process is training into {out}: wait for it, or name another folder") from None
+        raise _taken(out) from None
     except (InputError, MemoryError, RuntimeError) as error:
         if fresh:
             processes.first(lambda: _clear(partial))
@@ -207,6 +207,8 @@ def check_free(out: Path, resume: bool = False) -> Path:
     Returns where the state is kept until the training is complete.
     """
     out = Path(os.path.abspath(out))  # "." has no name
+    if not out.name:
+        raise InputError(f"{out} is no place for a run folder: name a new one")
     partial = out.with_name(out.name + ".partial")
     empty = out.is_dir() and not any(out.iterdir()) and out != Path.cwd()
     if out.exists() and not empty and not (resume and is_complete(out)):
@@ -215,8 +217,22 @@ def check_free(out: Path, resume: bool = False) -> Path:
     if not above.is_dir():
         raise InputError(f"{out} cannot be made: {above} is a file, not a folder")
     if partial.exists() and not resume:
+        try:
+            with _alone(partial):
+                pass
+        except Timeout:
+            raise _taken(out) from None
         raise InputError(f"a training into {out} was cut off: go on with --resume, or remove {partial}")
     return partial
+
+
+def _alone(partial: Path) -> FileLock:
+    """Return what no two trainings into a folder hold."""
+    return FileLock(partial / "lock", timeout=0)
+
+
+def _taken(out: Path) -> InputError:
+    return InputError(f"another process is training into {out}: wait for it, or name another folder")
 
 
 def is_complete(out: Path) -> bool:

@@ -42,14 +42,31 @@ class State:
 
     def is_finite(self) -> bool:
         """Return whether all weights and statistics are numbers: no other state may take the place of a good one."""
-        return all(bool(torch.isfinite(value).all()) for value in self.network.state_dict().values())
+        return bool(torch.stack([torch.isfinite(value).all() for value in self.network.state_dict().values()]).all())
+
+    def current(self) -> dict[str, Tensor]:
+        """Return the weights and what the optimizer remembers, not copied."""
+        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        for index, values in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in values.items()}
+        return tensors
+
+    def put(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put the tensors of `current` where they belong."""
+        parts: dict[str, dict[str, Tensor]] = {"network": {}, "optimizer": {}}
+        for key, value in tensors.items():
+            part, name = key.split(".", 1)
+            parts[part][name] = value
+        self.network.load_state_dict(parts["network"])
+        states: dict[int, dict[str, Tensor]] = {}
+        for key, value in parts["optimizer"].items():
+            index, name = key.split(".", 1)
+            states.setdefault(int(index), {})[name] = value
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": states})
 
     def save(self, folder: Path) -> None:
         """Write the state, keeping the one before it."""
-        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
-        tensors |= {f"best.{name}": value for name, value in self.best.items()}
-        for index, values in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in values.items()}
+        tensors = self.current() | {f"best.{name}": value for name, value in self.best.items()}
         metadata = {"progress": json.dumps({name: getattr(self, name) for name in _PROGRESS})}
         path = folder / _NAME
         if path.exists():
@@ -72,28 +89,16 @@ class State:
                 with safe_open(path, framework="pt") as file:
                     progress = json.loads(file.metadata()["progress"])
                     tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-                self._load(tensors)
+                best = {name: tensors.pop(name) for name in list(tensors) if name.startswith("best.")}
+                self.put(tensors)
             except (OSError, SafetensorError, TypeError, KeyError, ValueError, RuntimeError) as error:
                 complaint = complaint or f"{path} is damaged ({error}): going on from "
                 continue
+            self.best = {name.removeprefix("best."): value for name, value in best.items()}
             for key in _PROGRESS:
                 setattr(self, key, progress[key])
             return complaint and complaint + "the state before it"
         return complaint and complaint + "the start"
-
-    def _load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Put the tensors where they belong."""
-        parts: dict[str, dict[str, Tensor]] = {"network": {}, "best": {}, "optimizer": {}}
-        for key, value in tensors.items():
-            part, name = key.split(".", 1)
-            parts[part][name] = value
-        self.network.load_state_dict(parts["network"])
-        self.best = parts["best"]
-        states: dict[int, dict[str, Tensor]] = {}
-        for key, value in parts["optimizer"].items():
-            index, name = key.split(".", 1)
-            states.setdefault(int(index), {})[name] = value
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": states})
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
