@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+import numpy as np
+
 from weakspot.errors import InputError
 
 T = TypeVar("T")
@@ -39,3 +41,20 @@ def from_dict(kind: type[T], values: Mapping[str, Any], where: str = "settings")
         for name, value in values.items()
     }
     return kind(**built)
+
+
+def json_ready(value: Any) -> Any:
+    """Return the value with lists for arrays and tuples, and None for what JSON has no number for: NaN and infinity.
+
+    >>> json_ready({"fauc": float("nan"), "curve": np.array([0.0, np.inf])})
+    {'fauc': None, 'curve': [0.0, None]}
+    """
+    if isinstance(value, Mapping):
+        return {key: json_ready(each) for key, each in value.items()}
+    if isinstance(value, np.ndarray):
+        return json_ready(value.tolist())
+    if isinstance(value, list | tuple):
+        return [json_ready(each) for each in value]
+    if isinstance(value, np.generic):
+        return json_ready(value.item())
+    return None if isinstance(value, float) and not np.isfinite(value) else value

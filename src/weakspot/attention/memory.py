@@ -138,6 +138,11 @@ class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.peak = 0
         self._sizes: dict[int, tuple[StorageWeakRef, int]] = {}
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Spare importing PyTorch's compiler, a second and a half, to tell it to leave this class alone."""
+        return False
+
     def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = operation(*args, **(kwargs or {}))
         for tensor in tree_leaves(result):

@@ -142,7 +142,7 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 def write_json(path: Path, values: Any) -> None:
     """Write values as JSON, whole or not at all; NaN and infinity, which JSON lacks, become null."""
-    from weakspot.evaluation.results import json_ready
     from weakspot.files import write_text
+    from weakspot.settings import json_ready
 
     write_text(path, json.dumps(json_ready(values), indent=2, allow_nan=False) + "\n")

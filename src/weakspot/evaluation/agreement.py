@@ -11,8 +11,9 @@ from weakspot.errors import InputError
 from weakspot.evaluation.bootstrap import Figure, bootstrap
 from weakspot.evaluation.conventions import Conventions
 from weakspot.evaluation.operating_point import FIGURES, operating_figures, operating_point
-from weakspot.evaluation.results import flat, json_ready
+from weakspot.evaluation.results import flat
 from weakspot.evaluation.scene import FloatArray, Truth, detections_of_truth
+from weakspot.settings import json_ready
 
 COUNT_ERRORS = ("mae", "bias", "limit_low", "limit_high", "icc")
 Z_95 = 1.96  # as Bland and Altman round it

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from weakspot.errors import InputError
 from weakspot.evaluation.conventions import Conventions
 from weakspot.evaluation.evaluate import Evaluation, evaluate
-from weakspot.evaluation.results import json_ready
 from weakspot.evaluation.scene import Detections, FloatArray, Truth
 from weakspot.evaluation.significance import holm, paired_bootstrap_p, wilcoxon_p
+from weakspot.settings import json_ready
 
 ALPHA = 0.05  # section 3.7
 # The measures compared, and whether more of them is better.

@@ -12,9 +12,10 @@ from weakspot.evaluation.bootstrap import Figure, bootstrap
 from weakspot.evaluation.conventions import Conventions
 from weakspot.evaluation.froc import Curve, froc, resampled_figures
 from weakspot.evaluation.operating_point import FIGURES, OperatingPoint, operating_figures, operating_point
-from weakspot.evaluation.results import flat, json_ready
+from weakspot.evaluation.results import flat
 from weakspot.evaluation.scene import Detections, FloatArray, Truth
 from weakspot.evaluation.sweep import sweep
+from weakspot.settings import json_ready
 
 BAND_POINTS = 101
 

@@ -1,9 +1,7 @@
-"""Results to JSON-ready dicts."""
+"""Figures as entries of a dict."""
 
 from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
 
 from weakspot.evaluation.bootstrap import Figure
 
@@ -15,20 +13,3 @@ def flat(figures: Mapping[str, Figure]) -> dict[str, Any]:
         for name, figure in figures.items()
         for suffix, part in (("", figure.value), ("_sd", figure.sd), ("_ci95", figure.ci95))
     }
-
-
-def json_ready(value: Any) -> Any:
-    """Return the value with lists for arrays and tuples, and None for what JSON has no number for: NaN and infinity.
-
-    >>> json_ready({"fauc": float("nan"), "curve": np.array([0.0, np.inf])})
-    {'fauc': None, 'curve': [0.0, None]}
-    """
-    if isinstance(value, Mapping):
-        return {key: json_ready(each) for key, each in value.items()}
-    if isinstance(value, np.ndarray):
-        return json_ready(value.tolist())
-    if isinstance(value, list | tuple):
-        return [json_ready(each) for each in value]
-    if isinstance(value, np.generic):
-        return json_ready(value.item())
-    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -17,8 +17,8 @@ from filelock import FileLock, Timeout
 
 import weakspot
 from weakspot.errors import InputError
-from weakspot.evaluation.results import json_ready
 from weakspot.files import write_text
+from weakspot.settings import json_ready
 from weakspot.training.interrupt import Interrupted
 
 _TELL_EVERY = 2.0  # seconds between status files
