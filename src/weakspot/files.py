@@ -1,8 +1,10 @@
-"""Writing files so that they are whole or absent, whatever happens meanwhile."""
+"""Writing files so that they are whole or absent, whatever happens meanwhile, and reading back what may be neither."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 
 def write_atomically(path: Path, write: Callable[[Path], object], lasting: bool = True) -> None:
@@ -30,3 +32,12 @@ def write_text(path: Path, text: str, lasting: bool = True) -> None:
 def is_whole(path: Path) -> bool:
     """Say whether a file of `write_atomically` is there, and no power cut has emptied it."""
     return path.exists() and path.stat().st_size > 0
+
+
+def read_record(path: Path, *names: str) -> dict[str, Any] | None:
+    """Return the JSON object in a file if it is there, undamaged, and has these keys; else None."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) and set(names) <= record.keys() else None

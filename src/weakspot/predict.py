@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 from weakspot.attention import METHODS, attend_and_count, count_residual
-from weakspot.attention.memory import choose_tile
+from weakspot.attention.memory import choose_tile, in_bytes
 from weakspot.attention.methods import VOXELS
 from weakspot.detection import Candidates, candidates, take_slice
 from weakspot.devices import available_memory, is_out_of_memory
@@ -109,24 +109,26 @@ def predict(
     for shape, group in _grouped(images, batch_size):
         padded = tuple(max(sizes) for sizes in zip(shape, run.shape, strict=True))
         sizes = _tile_of(tile, method, network, padded, memory_gb, score, torch.device(device))
-        batch = np.zeros((len(group), group[0].shape[0], *padded), np.float32)
         window: tuple[Any, ...] = tuple(slice(size) for size in shape)
-        batch[(..., *window)] = group
+        predictions = []
         try:
+            batch = np.zeros((len(group), group[0].shape[0], *padded), np.float32)
+            batch[(..., *window)] = group
             maps, outputs = attend_and_count(method, network, torch.from_numpy(batch), tile=sizes)
+            counts = _count_of(run, network, padded)(outputs).tolist()
+            explained = method in ("cam", "gated")
+            residuals = count_residual(network, outputs, maps).tolist() if explained else [None] * len(group)
+            for count, attention, residual in zip(counts, maps.numpy(), residuals, strict=True):
+                cropped = attention[window]
+                found, size = _candidates(cropped, next(spacings), next(places), detection)
+                if found.masses is not None and _is_tied_to_size(run, network):
+                    found = replace(found, masses=found.masses * (size / math.prod(run.shape)))
+                predictions.append(Prediction(count, cropped, found, sizes, residual))
         except (MemoryError, RuntimeError) as error:
             if is_out_of_memory(error):
                 raise InputError(_out_of_memory(padded, sizes)) from error
             raise
-        counts = _count_of(run, network, padded)(outputs).tolist()
-        explained = method in ("cam", "gated")
-        residuals = count_residual(network, outputs, maps).tolist() if explained else [None] * len(group)
-        for count, attention, residual in zip(counts, maps.numpy(), residuals, strict=True):
-            cropped = attention[window]
-            found, size = _candidates(cropped, next(spacings), next(places), detection)
-            if found.masses is not None and _is_tied_to_size(run, network):
-                found = replace(found, masses=found.masses * (size / math.prod(run.shape)))
-            yield Prediction(count, cropped, found, sizes, residual)
+        yield from predictions
 
 
 def choose_method(run: Run, method: str | None = None) -> str:
@@ -181,10 +183,9 @@ def _tile_of(
     """Return the size of the tiles for images of a shape, None for whole images."""
     if tile is None or (tile == "auto" and memory_gb is None and math.prod(shape) <= VOXELS):
         return None
-    if isinstance(tile, int):
-        return (tile,) * len(shape)
     if not isinstance(tile, str):
-        return tuple(tile)
+        sizes = (tile,) * len(shape) if isinstance(tile, int) else tuple(tile)
+        return None if all(one >= size for one, size in zip(sizes, shape, strict=True)) else sizes
     if tile != "auto":
         raise InputError(f"tile {tile!r}: expected auto, or sizes in voxels")
     budget = _SHARE * 1e9 * (memory_for(device) if memory_gb is None else memory_gb)
@@ -192,10 +193,14 @@ def _tile_of(
     detection = (4 + _DETECTION_BYTES.get(score, 0)) * math.prod(shape)
     if device.type == "cpu" and detection > budget:
         raise InputError(
-            f"the candidates of an image of {'x'.join(map(str, shape))} take about {detection / 1e9:.2f} GB to find, "
-            f"and {budget / 1e9:.2f} GB are there for it: free memory, score by height, or take smaller images"
+            f"the candidates of an image of {'x'.join(map(str, shape))} take about {in_bytes(detection)} to find, "
+            f"and {in_bytes(budget)} are there for it, a quarter being kept: free memory, "
+            f"{'score by height, ' if score != 'height' else ''}or take smaller images"
         )
-    return choose_tile(method, network, shape, budget)
+    try:
+        return choose_tile(method, network, shape, budget)
+    except InputError as error:
+        raise InputError(f"{error} (a quarter of the memory is kept, as estimates are not exact)") from error
 
 
 def _out_of_memory(shape: Sequence[int], tile: Sequence[int] | None) -> str:

@@ -114,11 +114,14 @@ def predict_files(run: Run, files: Sequence[File], settings: FileSettings) -> It
                     raise InputError("its voxels have no known size in mm: give --size in voxels")
                 if settings.slice_axis is not None:
                     slice_index(file.slice_index, image.stored.shape[1 + settings.slice_axis])
+                values = scaled(image.stored)
             except InputError as error:
                 broken.append(FoundInFile(file.identifier, str(error)))
+            except MemoryError as error:
+                broken.append(FoundInFile(file.identifier, f"{file.path}: memory does not hold it ({error})"))
             else:
                 read.append((file, image.affine))
-                yield scaled(image.stored)
+                yield values
 
     def spacings() -> Iterator[Any]:
         for index in itertools.count():

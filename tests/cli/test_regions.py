@@ -98,8 +98,25 @@ def test_done_once_and_gone_on_with(folder: Path):
         1
     ]
     assert "3 scans, 1 regions" in run(*arguments, "--smooth-mm", 2, code=1).stdout  # other settings: all anew
+    for name, damaged in (("001", "{"), ("007", "{}"), ("010", "[]")):
+        (folder / "out" / "records" / f"{name}.json").write_text(damaged)
+        assert "3 scans (2 were done before)" in run(*arguments, "--smooth-mm", 2, code=1).stdout
     with FileLock(folder / "out" / ".lock"):
         assert "another process" in fails(*arguments)
+
+
+def test_a_scan_that_memory_does_not_hold_stops_no_other(folder: Path, monkeypatch):
+    from weakspot.data import region_files
+
+    def read(path: Path, *rest: object):
+        if path.name.startswith("007"):
+            raise MemoryError("Unable to allocate 2.61 GiB")
+        return read_scan(path, *rest)
+
+    monkeypatch.setattr(region_files, "read_scan", read)
+    done = run("regions", folder / "scans.csv", "--region", "hippocampi", *SIZE, "--out", folder / "out", code=1)
+    assert "id 007: memory does not hold it Unable to allocate 2.61 GiB" in done.stderr
+    assert len([*folder.glob("out/*.nii.gz")]) == 2
 
 
 def test_points_go_into_the_volumes_and_back(folder: Path):

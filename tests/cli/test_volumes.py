@@ -182,6 +182,41 @@ def test_scans_that_cannot_be_used_do_not_stop_the_others(cohort: Path, trained:
     assert counts["id"].tolist() == ["nan", "four", "nowhere", "small", "constant", "002"]
 
 
+@pytest.mark.parametrize("where", ["weakspot.predict_files.scaled", "weakspot.predict.candidates"])
+def test_a_scan_that_memory_does_not_hold_stops_no_other(
+    cohort: Path, trained: Path, tmp_path: Path, monkeypatch, where: str
+):
+    from importlib import import_module
+
+    module, name = where.rsplit(".", 1)
+    usual, calls = getattr(import_module(module), name), 0
+
+    def second_fails(*arguments, **options):
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise MemoryError("Unable to allocate 2.61 GiB")
+        return usual(*arguments, **options)
+
+    monkeypatch.setattr(where, second_fails)
+    scans = [cohort / f"00{number}.nii.gz" for number in range(3)]
+    done = run("predict", trained, *scans, "--out", tmp_path / "out", "--threads", 1, code=1)
+    assert "1 of 3 images were left out: id 001: " in done.stderr
+    assert "memory" in done.stderr
+    assert pd.read_csv(tmp_path / "out" / "counts.csv", dtype={"id": str})["id"].tolist() == ["000", "002"]
+
+
+def test_grids_that_differ_are_told_of_predictions(trained: Path, cohort: Path, tmp_path: Path):
+    values = read_scan(cohort / "002.nii.gz").values
+    for name in ("isotropic", "anisotropic"):
+        write_scan(tmp_path / f"{name}.nii.gz", values, AFFINES[name])
+    scans = sorted(tmp_path.glob("*.nii.gz"))
+    done = run("predict", trained, *scans, "--out", tmp_path / "out", "--threads", 1, "--tile", 40)
+    assert "warning: the scans differ in spacing" in done.stderr
+    assert "tiles" not in done.stdout  # larger than the scans: whole
+    assert "differ" not in run("predict", trained, scans[0], "--out", tmp_path / "one", "--threads", 1).stderr
+
+
 def test_images_of_other_dimensions_are_refused(cohort: Path, trained: Path, tmp_path: Path):
     np.save(tmp_path / "flat.npy", np.zeros((12, 11), np.float32))
     assert "2D" in fails("predict", trained, tmp_path / "flat.npy", "--out", tmp_path / "out")

@@ -144,6 +144,16 @@ def test_negative_intensities():
     assert np.allclose(found.values, np.where(inside, expected, 0), atol=1e-5)
 
 
+def test_beyond_the_scan_there_is_nothing_whatever_its_values():
+    shown, start = VALUES[10:] - 150, (10, 0, 0)  # the left hippocampus is at 9 to 11
+    labels, affine = LABELS[10:], shifted(AFFINE, start)
+    for settings in (HARD, RegionSettings((31, 33, 13), smooth_mm=2.0)):
+        found = extract(shown, affine, labels, "hippocampi", settings)
+        there = window(np.ones(shown.shape, bool), found.start, found.values.shape)
+        assert 0 < (~there).sum() < there.size / 2
+        assert (found.values[~there] == 0).all()
+
+
 def test_the_largest_intensities_do_not_overflow():
     huge = ((VALUES - 150) * 6e36).astype(np.float32)
     assert np.abs(huge).max() > 2.9e38
@@ -219,6 +229,12 @@ def test_the_slice_above_the_ventricles_is_held_against_the_scan(last):
         assert f"the scan has the slices 0 to {last} along k" in said
         assert extract(shown, AFFINE, labels, "centrum_semiovale", HARD, scored=last).slice == 6
     assert extract(VALUES[:, :, :36], AFFINE, LABELS, "centrum_semiovale", HARD).slice == 6
+
+
+def test_an_annotated_slice_without_the_region_is_refused():
+    said = refusal(VALUES, AFFINE, LABELS, "centrum_semiovale", HARD, scored=24)
+    assert "slice 24 has no voxel of centrum_semiovale above the lateral ventricles, which end at slice 25" in said
+    assert "slice 3 has no voxel of basal_ganglia: " in refusal(VALUES, AFFINE, LABELS, "basal_ganglia", scored=3)
 
 
 def test_what_the_field_of_view_cuts_off_is_not_held():

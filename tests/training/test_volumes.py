@@ -115,6 +115,8 @@ def test_scans_out_of_the_cache_are_those_that_were_read(scans: Path, tmp_path: 
     assert len(kept) == 24
     assert not list(folder.glob("*.tmp"))
     kept[0].write_bytes(kept[0].read_bytes()[:90])  # cut off: made again
+    kept[1].write_bytes(b"")
+    kept[2].with_suffix(".json").write_text("[]")
     write_scan(scans / "3.nii.gz", np.full((12, 12, 12), 0.5), np.diag([1.0, 1, 2, 1]))  # changed: another
     store = load_images(cohort, cache=folder)
     assert np.ptp(store.images[cohort.ids.index("3")]) == 0

@@ -82,15 +82,18 @@ def choose_tile(
     smallest = min((tile for _, tile in found), key=math.prod)
     least = _estimate(method, light, shape, smallest, batch)
     raise InputError(
-        f"{_said(shape, whole, budget_bytes)}, and in tiles of {_by(smallest)}, the smallest, {least / 1e9:.2f} GB: "
+        f"{_said(shape, whole, budget_bytes)}, and in tiles of {_by(smallest)}, the smallest, {in_bytes(least)}: "
         "free memory, or take smaller images"
     )
 
 
 def _said(shape: Sequence[int], needed: float, budget: float) -> str:
-    return (
-        f"an image of {_by(shape)} takes about {needed / 1e9:.2f} GB whole, and {budget / 1e9:.2f} GB are there for it"
-    )
+    return f"an image of {_by(shape)} takes about {in_bytes(needed)} whole, and {in_bytes(budget)} are there for it"
+
+
+def in_bytes(number: float) -> str:
+    """Write a number of bytes, such as 40 MB or 2.10 GB."""
+    return f"{number / 1e9:.2f} GB" if number >= 1e9 else f"{number / 1e6:.0f} MB"
 
 
 def _by(sizes: Sequence[int]) -> str:

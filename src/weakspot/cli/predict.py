@@ -11,6 +11,7 @@ import typer
 from weakspot.cli.console import Nonfinite
 
 if TYPE_CHECKING:
+    from weakspot.geometry import FloatArray
     from weakspot.predict_files import File, FileSettings, FoundInFile
     from weakspot.training.run import Run
 
@@ -51,7 +52,7 @@ def predict(
     ] = "auto",
     memory_gb: Annotated[
         float | None,
-        typer.Option(min=0, help="Memory for one image under --tile auto; what is available unless given."),
+        typer.Option(min=0.001, help="Memory for one image under --tile auto; what is available unless given."),
     ] = None,
     workers: Annotated[
         int | None,
@@ -72,12 +73,12 @@ def predict(
     import numpy as np
 
     import weakspot
-    from weakspot.cli.console import counting_bar, new_folder, say, write_json
+    from weakspot.cli.console import counting_bar, new_folder, say, warn, write_json
     from weakspot.data.cohort import cohort_of_images, read_cohort
     from weakspot.data.geometry import axis_named, geometry_of, stated_slices
     from weakspot.data.points import Points, write_points
     from weakspot.data.problems import refuse
-    from weakspot.data.scans import write_scan
+    from weakspot.data.scans import mixed_grids, write_scan
     from weakspot.data.tables import write_table
     from weakspot.detection.peaks import SIZE_VOX
     from weakspot.devices import choose_device, cores, use_cpu
@@ -129,6 +130,7 @@ def predict(
     counts: dict[str, str] = {}
     problems: dict[str, str] = {}
     tiled: Counter[tuple[int, ...]] = Counter()
+    affines: list[FloatArray] = []
     residuals: list[float] = []  # of maps whose mean is the count, but for interpolation
     with new_folder(out) as draft, counting_bar("images", len(cohort)) as advance:
         for one in found:
@@ -138,6 +140,8 @@ def predict(
                 continue
             at, name = one.candidates.points, one.identifier
             world = np.full(at.shape, np.nan) if one.affine is None else to_world(at, one.affine)
+            if one.affine is not None:
+                affines.append(one.affine)
             points[name] = Points(at, one.candidates.scores, world_mm=world if dims == 3 else None)
             counts[name] = f"{one.count:.6g}"
             if one.residual is not None:
@@ -176,6 +180,8 @@ def predict(
                     "left_out": left_out,
                 },
             )
+    if mixed := mixed_grids(affines):
+        warn(f"the scans differ in {mixed}: does the network know both?")
     for shape, number in tiled.items():
         say(f"{number} images in tiles of {'x'.join(map(str, shape))}")
     if points:

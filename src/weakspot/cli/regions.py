@@ -25,7 +25,7 @@ def regions(
             help="[REGION=]AxBxC voxels or AxBxCmm: left-right, back-front, down-up; the paper's if not given."
         ),
     ] = None,
-    smooth_mm: Annotated[float, typer.Option(min=0, help="Smoothing of the mask's edge (standard deviation).")] = 1.0,
+    smooth_mm: Annotated[float, typer.Option(min=0, max=100, help="Of the mask's edge (standard deviation).")] = 1.0,
     points: Annotated[Path | None, typer.Option(help="Points table of the scans, to carry into the volumes.")] = None,
     volume: Annotated[int | None, typer.Option(min=0, help="Which volume of 4D scans, from 0.")] = None,
     nonfinite: Annotated[Nonfinite, typer.Option(help="NaN and infinite voxels.")] = Nonfinite.reject,
@@ -70,8 +70,9 @@ def regions(
             for task in tasks:
                 try:
                     record, made = prepare(task, out, settings, volume, nonfinite, draw_regions if pictures else None)
-                except InputError as error:
-                    problems.append(f"id {task.id}: {error}")
+                except (InputError, MemoryError) as error:
+                    what = "memory does not hold it " if isinstance(error, MemoryError) else ""
+                    problems.append(f"id {task.id}: {what}{error}")
                 else:
                     done.append((task, record))
                     fresh += made

@@ -52,7 +52,9 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    except (MemoryError, Warning):
+    except MemoryError as error:
+        raise InputError(f"{path}: memory does not hold it ({error})") from error
+    except Warning:
         raise
     except Exception as error:  # a decoder may raise anything on a damaged file
         raise InputError(f"{path}: cannot be read, being damaged or not what its ending says ({error!r})") from error

@@ -18,10 +18,10 @@ from weakspot.data.regions import REGIONS, RegionSettings, RegionVolume, extract
 from weakspot.data.scans import Scan, mixed_grids, read_labels, read_scan, write_scan
 from weakspot.data.tables import read_table, write_table
 from weakspot.errors import InputError
-from weakspot.files import is_whole, write_text
+from weakspot.files import is_whole, read_record, write_text
 from weakspot.settings import to_dict
 
-FORMAT = 2  # of what is written; a change makes everything anew
+FORMAT = 3  # of what is written; a change makes everything anew
 AXES = COLUMNS[3]["coordinates"]
 Record = dict[str, Any]
 Picture = Callable[[Path, Scan, Mapping[str, RegionVolume]], None]
@@ -158,10 +158,10 @@ def prepare(
     described = json.loads(json.dumps(described))
     path, drawn = out / "records" / f"{task.id}.json", out / "pictures" / f"{task.id}.png"
     files = {name: f"{task.id}_{name}.nii.gz" for name in settings}
-    if all(map(is_whole, [path, *(out / file for file in files.values()), *([drawn] if picture else [])])):
-        record: Record = json.loads(path.read_text(encoding="utf-8"))
-        if record["of"] == described:
-            return record, False
+    record: Record | None = read_record(path, "of", "regions")
+    written = [*(out / file for file in files.values()), *([drawn] if picture else [])]
+    if record and record["of"] == described and all(map(is_whole, written)):
+        return record, False
     path.unlink(missing_ok=True)
     scan, segmentation = read_scan(task.image, volume, nonfinite), read_labels(task.segmentation)
     try:

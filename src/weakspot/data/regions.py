@@ -154,7 +154,8 @@ def extract(
     ------
     InputError
         The region is not among the labels (which are listed), or lies outside of the scan; it is constant; the slice,
-        given or not, is not in the scan, or not in the volume.
+        given or not, is not in the scan or the volume, or has
+        nothing of the region.
     """
     axes = anatomical_axes(affine)
     up, sense = axes[2]
@@ -187,7 +188,11 @@ def extract(
         start[up] = scored - size[up] // 2
     if scored is not None and not 0 <= scored - start[up] < size[up]:
         raise InputError(f"slice {scored} is not in the volume, which has {start[up]} to {start[up] + size[up] - 1}")
+    if scored is not None and not mask.take(scored, axis=up).any():
+        above = f" above the lateral ventricles, which end at slice {top}" if name == "centrum_semiovale" else ""
+        raise InputError(f"slice {scored} has no voxel of {name}{above}: are slices counted from 0, and from this end?")
     weights = _smoothed(mask, start, size, settings.smooth_mm / spacing)
+    weights *= window(np.ones(values.shape, bool), start, size)
     volume = window(values, start, size) * np.float32(0.5)  # differences stay within float32; the scale is lost anyway
     inside = volume[weights > 0]
     if not inside.size or inside.min() == inside.max():

@@ -11,7 +11,7 @@ import numpy as np
 
 from weakspot.data.formats import Stored
 from weakspot.data.scan_files import ScanWarning
-from weakspot.files import write_atomically, write_text
+from weakspot.files import read_record, write_atomically, write_text
 from weakspot.geometry import FloatArray
 
 _FORMAT = 2  # of what is kept; part of the key
@@ -37,10 +37,12 @@ def cached(folder: Path, path: Path, settings: tuple[object, ...], read: Callabl
         while block := file.read(2**20):
             digest.update(block)
     values, told = (folder / f"{digest.hexdigest()[:32]}{ending}" for ending in (".npy", ".json"))
+    known = read_record(told, "affine", "warnings")
     try:
-        known = json.loads(told.read_text(encoding="utf-8"))
-        image = np.load(values, mmap_mode="r")
-    except (OSError, ValueError):
+        image = None if known is None else np.load(values, mmap_mode="r")
+    except (OSError, ValueError, EOFError):
+        image = None
+    if known is None or image is None:
         known = _keep(path, read, values, told)
         image = np.load(values, mmap_mode="r")
     for text in known["warnings"]:

@@ -93,8 +93,9 @@ def test_a_run_that_was_cut_off_goes_on_to_the_same_bytes(made, maps, tmp_path):
     write_phantoms(out, 3, SETTINGS, ("basal_ganglia",), maps, 5)
     assert content(out) == content(made)
     assert first.stat().st_mtime_ns == when  # kept, not made again
-    for emptied in (first, out / "records" / "phantom_0002.json"):  # as a power cut may leave them
-        emptied.write_bytes(b"")
+    for name, left in (("0000", b""), ("0001", b'{"cohort": ['), ("0002", b"{}")):  # as a power cut may leave them
+        (out / "records" / f"phantom_{name}.json").write_bytes(left)
+    first.write_bytes(b"")
     write_phantoms(out, 3, SETTINGS, ("basal_ganglia",), maps, 5)
     assert content(out) == content(made)
 
@@ -111,6 +112,12 @@ def test_other_settings_and_foreign_folders_are_refused(made, maps, tmp_path):
     with pytest.raises(InputError, match=r"thesis\.txt and no phantoms"):
         write_phantoms(tmp_path, 1, SETTINGS, ("basal_ganglia",), maps)
     assert sorted(path.name for path in tmp_path.iterdir() if path.name[0] != ".") == ["thesis.txt"]
+    (tmp_path / "run").mkdir()
+    for other in ('{"format": 1, "network": "gp_unet"}', "[]"):
+        (tmp_path / "run" / "settings.json").write_text(other)
+        with pytest.raises(InputError, match=r"settings\.json of something else"):
+            write_phantoms(tmp_path / "run", 1, SETTINGS, ("basal_ganglia",), maps)
+        assert (tmp_path / "run" / "settings.json").read_text() == other
     with pytest.raises(InputError, match="no region pons"):
         write_phantoms(tmp_path / "new", 1, SETTINGS, ("pons",), maps)
 

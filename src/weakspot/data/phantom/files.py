@@ -15,7 +15,7 @@ from weakspot.data.phantom.make import Phantom, make_phantom
 from weakspot.data.phantom.settings import REGIONS, PhantomSettings
 from weakspot.data.tables import write_table
 from weakspot.errors import InputError
-from weakspot.files import is_whole, write_atomically, write_text
+from weakspot.files import is_whole, read_record, write_atomically, write_text
 from weakspot.seeding import generator
 from weakspot.settings import to_dict
 
@@ -23,6 +23,8 @@ FloatArray = NDArray[np.float64]
 Row = dict[str, Any]
 
 # Of every eleven phantoms five train, one validates and five test: the paper's 1000, 202 and 1000 scans (3.5, 4.3).
+FORMAT = 1  # of what is made; no folder holds phantoms of two
+_ROWS = ("cohort", "points", "objects", "rater_1", "rater_2")  # of a record: what the tables are made of
 SPLITS = ("train", "test") * 5 + ("val",)
 POINT = ("id", "i", "j", "k", "x_mm", "y_mm", "z_mm", "region")
 OF_PVS = ("diameter_mm", "length_mm", "contrast")
@@ -82,17 +84,25 @@ def write_phantoms(
         raise InputError(f"no region {', '.join(wrong)}; there are {', '.join(REGIONS)}")
     regions = [name for name in REGIONS if name in regions]
     sources = Sources(labels)
-    what = {"phantoms": True, "seed": seed, "regions": regions, "label_maps": sources.describe(), **to_dict(settings)}
+    what = {
+        "phantoms": True,
+        "format": FORMAT,
+        "seed": seed,
+        "regions": regions,
+        "label_maps": sources.describe(),
+        **to_dict(settings),
+    }
     what = json.loads(json.dumps(what))
     out.mkdir(parents=True, exist_ok=True)
+    records: list[dict[str, Any]] = []
     try:
         with FileLock(out / ".lock", blocking=False):
             _begin(out, what)
             write_text(out / "README.txt", README.format(version=__version__))
             for number in range(n):
-                _one(out, number, settings, regions, sources, seed)
+                records.append(_one(out, number, settings, regions, sources, seed))
                 done()
-            _tables(out, [_record(out, number) for number in range(n)], regions)
+            _tables(out, records, regions)
     except Timeout as error:
         raise InputError(f"{out}: another process makes phantoms there; wait for it, or name another folder") from error
 
@@ -109,6 +119,8 @@ def _begin(out: Path, what: dict[str, Any]) -> None:
             before = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise InputError(f"{path}: not JSON ({error}); name another folder") from error
+        if not isinstance(before, dict) or before.get("phantoms") is not True:
+            raise InputError(f"{out} holds a settings.json of something else; name a new folder")
         if before != what and any((out / "records").glob("*.json")):  # where nothing was made, nothing is mixed
             raise InputError(
                 f"{out} holds phantoms of other settings ({_differences(before, what)}); name another folder"
@@ -128,20 +140,15 @@ def _differences(before: Any, now: Any, where: str = "") -> str:
     return "" if before == now else f"{where}: {json.dumps(before)} there, {json.dumps(now)} now"
 
 
-def _record(out: Path, number: int) -> dict[str, Any]:
-    record: dict[str, Any] = json.loads((out / "records" / f"{name_of(number)}.json").read_text(encoding="utf-8"))
-    return record
-
-
 def _one(
     out: Path, number: int, settings: PhantomSettings, regions: Sequence[str], sources: Sources, seed: int
-) -> None:
-    """Make one phantom; its record comes last, and says that it is complete."""
+) -> dict[str, Any]:
+    """Make one phantom and return its record, which is written last, and says that it is complete."""
     name = name_of(number)
     scan, segmentation = f"scans/{name}_T2w.nii.gz", f"segmentations/{name}_aseg.nii.gz"
     record = out / "records" / f"{name}.json"
-    if all(map(is_whole, (record, out / scan, out / segmentation))):
-        return
+    if (known := read_record(record, *_ROWS)) and is_whole(out / scan) and is_whole(out / segmentation):
+        return known
     source, anatomy = sources.of(number)
     try:
         phantom = make_phantom(anatomy.labels, anatomy.affine, settings, generator(seed, "phantom", number), regions)
@@ -162,6 +169,7 @@ def _one(
     rows = {"cohort": [row], "points": list(_points(name, phantom)), "objects": list(_objects(name, phantom))}
     rows |= {"rater_1": ratings[0], "rater_2": ratings[1]}
     write_text(record, json.dumps(rows, indent=1) + "\n", lasting=False)
+    return rows
 
 
 def _by_region(what: str, regions: Sequence[str], values: Sequence[Any]) -> Row:

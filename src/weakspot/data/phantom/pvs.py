@@ -119,7 +119,7 @@ def _one(
         start = rng.uniform(0.2, 0.8) if slice_mm is not None else 0.5  # what part of it lies behind the anchor
         way = np.linspace(-start, 1 - start, VERTICES)[:, None]
         line = anchor + length * (way * direction + rng.uniform(0, 0.3) * way**2 * aside)
-        line = _inside(zone, line, int(np.argmin(np.abs(way))), anchor)
+        line = _inside(zone, line, int(np.argmin(np.abs(way))))
         if len(line) < 2:
             continue
         middle = np.linspace(-1, 1, len(line))
@@ -139,7 +139,7 @@ def _one(
     return []
 
 
-def _inside(zone: Zone, line: FloatArray, anchor: int, point: FloatArray) -> FloatArray:
+def _inside(zone: Zone, line: FloatArray, anchor: int) -> FloatArray:
     """Return the run of vertices around the anchor that lies in the region, with the middle one a vertex."""
     outside = np.flatnonzero(~zone.holds(line))
     first = max((each + 1 for each in outside if each <= anchor), default=0)

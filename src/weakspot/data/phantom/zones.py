@@ -88,8 +88,8 @@ def find_zone(name: str, labels: NDArray[np.int16], affine: FloatArray, up: Floa
     heights = _heights(labels.shape, affine, up)
     slice_mm = None
     if name == "midbrain" and not (labels == MIDBRAIN).any():
-        tissue = having(labels, (BRAIN_STEM,), f"midbrain (label {MIDBRAIN}), nor of the brain stem")
-        below = heights[largest_part(tissue)].max() - heights
+        tissue = largest_part(having(labels, (BRAIN_STEM,), f"midbrain (label {MIDBRAIN}), nor of the brain stem"))
+        below = heights[tissue].max() - heights
         mask = tissue & (below >= MIDBRAIN_BELOW_TOP_MM[0]) & (below <= MIDBRAIN_BELOW_TOP_MM[1])
     else:
         mask = tissue = having(labels, REGIONS[name].labels, name)
