@@ -185,7 +185,9 @@ def _tile_of(
         return None
     if not isinstance(tile, str):
         sizes = (tile,) * len(shape) if isinstance(tile, int) else tuple(tile)
-        return None if all(one >= size for one, size in zip(sizes, shape, strict=True)) else sizes
+        # A wrong number of sizes is refused where tiles are laid.
+        holds = len(sizes) == len(shape) and all(one >= size for one, size in zip(sizes, shape, strict=True))
+        return None if holds else sizes
     if tile != "auto":
         raise InputError(f"tile {tile!r}: expected auto, or sizes in voxels")
     budget = _SHARE * 1e9 * (memory_for(device) if memory_gb is None else memory_gb)

@@ -115,7 +115,7 @@ def test_a_scan_that_memory_does_not_hold_stops_no_other(folder: Path, monkeypat
 
     monkeypatch.setattr(region_files, "read_scan", read)
     done = run("regions", folder / "scans.csv", "--region", "hippocampi", *SIZE, "--out", folder / "out", code=1)
-    assert "id 007: memory does not hold it Unable to allocate 2.61 GiB" in done.stderr
+    assert "id 007: memory does not hold it (Unable to allocate 2.61 GiB)" in done.stderr
     assert len([*folder.glob("out/*.nii.gz")]) == 2
 
 

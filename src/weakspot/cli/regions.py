@@ -71,8 +71,8 @@ def regions(
                 try:
                     record, made = prepare(task, out, settings, volume, nonfinite, draw_regions if pictures else None)
                 except (InputError, MemoryError) as error:
-                    what = "memory does not hold it " if isinstance(error, MemoryError) else ""
-                    problems.append(f"id {task.id}: {what}{error}")
+                    what = f"memory does not hold it ({error})" if isinstance(error, MemoryError) else error
+                    problems.append(f"id {task.id}: {what}")
                 else:
                     done.append((task, record))
                     fresh += made
