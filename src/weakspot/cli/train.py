@@ -30,6 +30,14 @@ def train(
             help="Never mirror images: for what is never met so, as digits.",
         ),
     ] = True,
+    resampling: Annotated[
+        bool,
+        typer.Option(
+            " /--no-resampling",
+            show_default=False,
+            help="Never rotate images, and move them by whole voxels alone: for objects of a voxel or two.",
+        ),
+    ] = True,
     validation: Annotated[
         float, typer.Option(help="Share of the training subjects to validate on, where no split column says.")
     ] = 0.2,
@@ -80,7 +88,7 @@ def train(
     check_name(network)
     choose_objective(objective)
     settings = FitSettings(
-        choose_recipe(recipe, steps=steps, batch_size=batch_size, learning_rate=learning_rate, flips=flips),
+        choose_recipe(recipe, steps, batch_size, learning_rate, flips, resampling),
         objective=objective,
         seed=seed,
         precision=choose_precision(precision, chosen),

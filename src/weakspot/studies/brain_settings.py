@@ -113,6 +113,10 @@ RATES = {"first": 5e-3, "further": 5e-3, "changed": 2e-3}
 def brain_recipes(name: str = "fast", steps: tuple[int, int, int] | None = None) -> Recipes:
     """Return the recipes of that name; the paper's takes single volumes, patience deciding how long (section 3.5).
 
+    The fast one moves volumes by whole voxels alone. Small PVS are a voxel wide, and with rotations and translations
+    between voxels the base network, gated attention and GP-Unet no residual learnt nothing of the hippocampi in 600
+    steps, while without them the base network had a third of the loss gone after 125.
+
     Parameters
     ----------
     name : "fast" or "paper"
@@ -121,8 +125,9 @@ def brain_recipes(name: str = "fast", steps: tuple[int, int, int] | None = None)
     own = list(STEPS.values()) if name == "fast" else [None] * 3
     chosen: dict[str, Recipe] = {}
     for stage, length in zip(STEPS, steps or own, strict=True):
-        rate, batch = (RATES[stage], None) if name == "fast" else (None, 1)
-        chosen[stage] = choose_recipe(name, length, batch, rate)
+        fast = name == "fast"
+        rate, batch = (RATES[stage], None) if fast else (None, 1)
+        chosen[stage] = choose_recipe(name, length, batch, rate, resampling=not fast)
     return Recipes(**chosen)
 
 

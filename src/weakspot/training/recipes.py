@@ -28,7 +28,7 @@ class Recipe:
     flipped_until : the part of the steps, 0-1, after which images are no longer flipped
         Mirrored objects ask more of a small network than it will ever meet.
     resampled_until : the part after which they are no longer rotated, and moved by whole voxels alone
-        Resampling blurs them.
+        Resampling blurs them, and what is a voxel or two wide all but disappears.
     batch_size : images a step
     steps : the length of the training; or
     patience : stop this many epochs after the best validation loss
@@ -96,10 +96,12 @@ def choose_recipe(
     batch_size: int | None = None,
     learning_rate: float | None = None,
     flips: bool = True,
+    resampling: bool = True,
 ) -> Recipe:
     """Return the recipe of that name, with what is given in place of its own.
 
-    Without ``flips`` images are never mirrored: for objects that are never met so, such as digits.
+    Without ``flips`` images are never mirrored: for objects that are never met so, such as digits. Without
+    ``resampling`` they are never rotated, and moved by whole voxels alone: for objects of a voxel or two.
     """
     if name not in RECIPES:
         raise InputError(f"no recipe {name!r}: choose one of {', '.join(RECIPES)}")
@@ -108,4 +110,6 @@ def choose_recipe(
     given = {"steps": steps, "batch_size": batch_size, "learning_rate": learning_rate}
     if not flips:
         given["flipped_until"] = 0.0
+    if not resampling:
+        given["resampled_until"] = 0.0
     return replace(RECIPES[name], **{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
