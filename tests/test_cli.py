@@ -256,6 +256,10 @@ def test_bad_arguments(cohort: Path, trained: Path, found: Path, tmp_path: Path)
     )
     assert "no recipe" in fails("train", cohort / "cohort.csv", "--out", tmp_path / "run", "--recipe", "slow")
     assert "no objective" in fails("train", cohort / "cohort.csv", "--out", tmp_path / "run", "--objective", "guess")
+    still = "--no-flips", "--no-resampling"
+    refused = fails("train", cohort / "cohort.csv", "--out", trained, "--resume", *still)
+    assert "recipe.flipped_until (0.4 then, 0.0 now)" in refused
+    assert "recipe.resampled_until (0.75 then, 0.0 now)" in refused
     assert "exists already" in fails("train", cohort / "cohort.csv", "--out", trained)
     refused = fails("train", cohort / "cohort.csv", "--out", trained, "--resume", "--seed", 7)
     assert "begun with another" in refused

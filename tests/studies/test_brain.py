@@ -99,6 +99,8 @@ def test_a_hit_is_as_near_in_mm_at_any_resolution():
         assert conventions_of(sizes).radius == sizes.reach_vox == filter_size(sizes)
         assert conventions_of(sizes).max_fp == 15
     assert SIZES["paper"].spacing_mm == SPACING_MM
+    assert brain_recipes().further.resampled_until == 0  # PVS are a voxel wide at half the resolution
+    assert brain_recipes("paper").further.resampled_until == 1
     assert SIZES["paper"].hippocampi == (168, 128, 84)
 
 
