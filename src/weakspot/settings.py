@@ -43,6 +43,21 @@ def from_dict(kind: type[T], values: Mapping[str, Any], where: str = "settings")
     return kind(**built)
 
 
+def differences(old: Any, new: Any, name: str = "") -> list[str]:
+    """Name what differs between two nested mappings, with both values.
+
+    >>> differences({"recipe": {"steps": 8, "seed": 0}}, {"recipe": {"steps": 9, "seed": 0}})
+    ['recipe.steps (8 then, 9 now)']
+    """
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        return [
+            line
+            for key in dict.fromkeys([*old, *new])
+            for line in differences(old.get(key), new.get(key), f"{name}.{key}" if name else key)
+        ]
+    return [] if old == new else [f"{name} ({old} then, {new} now)"]
+
+
 def json_ready(value: Any) -> Any:
     """Return the value with lists for arrays and tuples, and None for what JSON has no number for: NaN and infinity.
 

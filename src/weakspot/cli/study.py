@@ -16,7 +16,7 @@ from weakspot.cli.study_run import (
     Threads,
     Width,
     Workers,
-    check_workers,
+    check_options,
     conduct,
     finish,
 )
@@ -60,8 +60,8 @@ def mnist(
     place = Place(out.absolute())
     failed: list[Outcome] = []
     units: list[Unit] = []
+    check_options(dry_run, report, workers, scheduler, scheduler_file)
     if not report:
-        check_workers(workers, scheduler, scheduler_file)
         from weakspot.data.digit_pools import load_pools
         from weakspot.studies.digits import digit_recipe
         from weakspot.studies.mnist import ALL, study_units
@@ -124,8 +124,8 @@ def brain(
     place = Place(out.absolute())
     failed: list[Outcome] = []
     units: list[Unit] = []
+    check_options(dry_run, report, workers, scheduler, scheduler_file)
     if not report:
-        check_workers(workers, scheduler, scheduler_file)
         from weakspot.data.phantom.anatomy import Sources
         from weakspot.studies.brain import METHODS, study_units
         from weakspot.studies.brain_settings import BrainSettings, brain_recipes, choose_sizes

@@ -30,9 +30,14 @@ Page = Annotated[Path | None, typer.Option(help="Where the page goes, remembered
 Width = Annotated[int | None, typer.Option(min=1, hidden=True, help="Filters of the first scale.")]
 
 
-def check_workers(workers: int | None, scheduler: str | None, scheduler_file: Path | None) -> None:
-    """Refuse workers here beside a scheduler's."""
+def check_options(
+    dry_run: bool, report: bool, workers: int | None, scheduler: str | None, scheduler_file: Path | None
+) -> None:
+    """Refuse workers here beside a scheduler's, and to write a report while nothing is to be written."""
     from weakspot.errors import InputError
+
+    if dry_run and report:
+        raise InputError("--dry-run writes nothing, and --report writes what is done: give one of them")
 
     if (scheduler or scheduler_file) and workers is not None:
         raise InputError("--workers are started on this machine; with a scheduler, start workers there")
@@ -81,11 +86,19 @@ def finish(
     from weakspot.errors import InputError
     from weakspot.studies.units import done
 
+    unwritten = ""
     if report or any(done(unit, place) for unit in units if unit.name.startswith("evaluate")):
-        say(write_report(place, page and page.absolute()))
+        try:
+            say(write_report(place, page and page.absolute()))
+        except OSError as error:
+            if not failed:
+                raise
+            unwritten = f", and the report is not written ({error})"
     if failed:
         reasons = "\n".join(f"  {each.name}: {str(each.error).splitlines()[0]}" for each in failed)
-        raise InputError(f"{len(failed)} of {len(units)} units failed; the same command tries them again\n{reasons}")
+        raise InputError(
+            f"{len(failed)} of {len(units)} units failed{unwritten}; the same command tries them again\n{reasons}"
+        )
 
 
 def _run(
@@ -141,7 +154,8 @@ def _list(units: "list[Unit]", place: "Place", workers: int) -> None:
     if len(known) < len(left):
         say("time left: unknown, until one training and one evaluation are measured")
     else:
-        say(f"time left: about {_duration(sum(known) / workers)} with {workers} at once")
+        seconds = max(sum(known) / workers, *known, 0.0)
+        say(f"time left: about {_duration(seconds)} with {workers} at once")
 
 
 @contextmanager

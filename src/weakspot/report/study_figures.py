@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize, PowerNorm
+from matplotlib.colors import FuncNorm, Normalize, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Patch, Rectangle
@@ -43,6 +43,14 @@ _LINES: tuple[tuple[str, Any], ...] = (
 # The paper's light blue and indigo, as in the colour-blind safe set of P. Tol.
 _ABSENT = "#777777"
 _RATER = "#117733"
+_PUBLISHED: Any = {  # beside the bar's middle, where its error bar is
+    "marker": "<",
+    "markersize": 3.2,
+    "color": "#D55E00",
+    "markeredgecolor": "white",
+    "markeredgewidth": 0.3,
+    "linestyle": "none",
+}
 _BARS = ("#88CCEE", "#332288", "#DDCC77")
 
 Bar = tuple[float, tuple[float, float]]  # height, and lower and upper end of its error bar
@@ -64,7 +72,7 @@ def bars_figure(
     letters : method -> its letter on the axis
     methods : method -> its name, below the panels
     names : series -> its name in the legend
-    published : as ``panels``, the heights alone, drawn as lines
+    published : as ``panels``, the heights alone, drawn as arrowheads
     label : of the vertical axis
     """
     with rc_context(_STYLE):
@@ -78,13 +86,15 @@ def bars_figure(
                         height, (low, high) = bar
                         axis.bar(middle, height, width, color=colour)
                         error = [[max(height - low, 0)], [max(high - height, 0)]]
-                        axis.errorbar(middle, height, error, color="#D0D0D0", linewidth=1.8)  # seen on dark bars
-                        axis.errorbar(middle, height, error, color="black", linewidth=0.8, capsize=1.8, capthick=0.8)
+                        on_top: dict[str, Any] = {"linestyle": "none", "zorder": 4}
+                        axis.errorbar(middle, height, error, ecolor="#D0D0D0", elinewidth=1.8, **on_top)  # on dark bars
+                        axis.errorbar(
+                            middle, height, error, ecolor="black", elinewidth=0.8, capsize=1.8, capthick=0.8, **on_top
+                        )
                     else:
                         axis.plot(middle, 3, "x", color=_ABSENT, markersize=3.5, markeredgewidth=0.8)
                     if (theirs := published.get(title, {}).get(series, {}).get(method)) is not None:
-                        ends = (middle - width / 2, middle + width / 2)
-                        axis.plot(ends, (theirs, theirs), color="#D55E00", linewidth=1.2, solid_capstyle="butt")
+                        axis.plot(middle + 0.42 * width, theirs, zorder=5, **_PUBLISHED)
             axis.set(ylim=(0, 104), xticks=range(len(letters)), xticklabels=list(letters.values()))
             axis.set_yticks(range(0, 101, 25))
             axis.tick_params(axis="x", length=0)
@@ -96,7 +106,7 @@ def bars_figure(
         marks: list[Any] = [
             Patch(color=colour, label=name) for name, colour in zip(names.values(), _BARS, strict=False)
         ]
-        marks.append(Line2D([], [], color="#D55E00", linewidth=1.5, label="published"))
+        marks.append(Line2D([], [], label="published", **_PUBLISHED))
         if any(
             method not in found.get(series, {}) for found in panels.values() for series in names for method in letters
         ):
@@ -198,7 +208,7 @@ class Tile:
     title : above it
     pixels : (height, width), None for one that was not run
     kind : "image" (grey, the targets marked), "map" (from zero to its own 99.95th percentile), "share" (from 0 to 1,
-        drawn by its square root), "difference" (of shares) or "blank" (pixels None: an empty place)
+        drawn by its square root), "difference" (of shares, drawn likewise) or "blank" (pixels None: an empty place)
     """
 
     title: str
@@ -222,7 +232,7 @@ def maps_figure(
     Parameters
     ----------
     rows : of tiles, as many in each
-    marked : for each row the centres (n, 2) of the targets, drawn as squares on images of kind "image"
+    marked : for each row the centres (n, 2) of the targets, drawn as squares, thin ones on maps
     shape : (height, width) of the pictures
     extent_vox : side of the squares
     circled : whether circles, of that diameter, are drawn instead
@@ -234,7 +244,7 @@ def maps_figure(
     scales: dict[str, Any] = {
         "map": (Normalize(0, 1), "inferno", "attention, of the 99.95th percentile of each map"),
         "share": (PowerNorm(0.5, 0, 1), "inferno", "attention, of the highest on the lower image"),
-        "difference": (Normalize(-max(differences, default=1), max(differences, default=1)), "PuOr_r", "difference"),
+        "difference": (_signed_root(max(differences, default=1.0)), "PuOr_r", "difference"),
     }
     columns = len(rows[0])
     tall = _WIDTH / columns * height / width + 0.17  # inches
@@ -274,13 +284,6 @@ def _draw(
         axis.text(0.5, 0.5, "not run", transform=axis.transAxes, ha="center", va="center", color=_ABSENT)
     elif tile.kind == "image":
         axis.imshow(tile.pixels, cmap="gray", interpolation="nearest")
-        for y, x in points:
-            line: dict[str, Any] = {"fill": False, "edgecolor": "#E69F00", "linewidth": 1.0}
-            corner = (x - extent_vox / 2, y - extent_vox / 2)
-            mark = (
-                Circle((x, y), extent_vox / 2, **line) if circled else Rectangle(corner, extent_vox, extent_vox, **line)
-            )
-            axis.add_patch(mark)
     else:
         norm, colours, _ = scales[tile.kind]
         pixels = tile.pixels if tile.kind == "difference" else np.maximum(tile.pixels, 0)
@@ -288,3 +291,22 @@ def _draw(
             # The few highest voxels would leave the rest black.
             pixels = pixels / (float(np.quantile(pixels, 0.9995)) or float(pixels.max()) or 1.0)
         axis.imshow(pixels, cmap=colours, norm=norm, interpolation="nearest")
+    if tile.pixels is None or tile.kind == "difference":
+        return
+    line: dict[str, Any] = {"fill": False, "edgecolor": "#E69F00", "linewidth": 1.0}
+    if tile.kind != "image":
+        line |= {"edgecolor": "white", "linewidth": 0.4, "alpha": 0.6}
+    for y, x in points:
+        corner = (x - extent_vox / 2, y - extent_vox / 2)
+        axis.add_patch(
+            Circle((x, y), extent_vox / 2, **line) if circled else Rectangle(corner, extent_vox, extent_vox, **line)
+        )
+
+
+def _signed_root(highest: float) -> FuncNorm:
+    """Return a scale from -highest to highest by the square root, as maps of kind "share" have it."""
+    return FuncNorm(
+        (lambda values: np.sign(values) * np.sqrt(np.abs(values)), lambda roots: np.sign(roots) * np.square(roots)),
+        -highest,
+        highest,
+    )

@@ -57,7 +57,11 @@ def beside(
     ):
         rows.append((label, _named(whose, ours_are), *(_average(average.get(method), decimals) for method in names)))
     rows.append(("", "rows run", *(rows_run.get(method, "none") for method in names)))
-    tested = "5 %, from the intervals, as if of other images" if best is None else "5 %; the paper's from its intervals"
+    tested = (
+        "5 %, from the intervals, as if of other images, in the paper's rows as well"
+        if best is None
+        else "5 %; the paper's from its intervals"
+    )
     note = (
         "Bold: the best of a row among those run, where there are several, and those that are not significantly worse "
         f"({tested}). Averages of columns with other rows are not to be compared."
@@ -95,4 +99,7 @@ def _cell(cell: Mapping[str, Any] | None, decimals: int) -> str:
 
 
 def _average(average: Mapping[str, Any] | None, decimals: int) -> str:
-    return NOT_RUN if average is None else f"{average['mean']:.{decimals}f} ± {average['std']:.{decimals}f}"
+    if average is None:
+        return NOT_RUN
+    spread = f" ± {average['std']:.{decimals}f}" if average["std"] else ""  # of one row there is none
+    return f"{average['mean']:.{decimals}f}{spread}"

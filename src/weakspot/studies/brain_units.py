@@ -170,6 +170,7 @@ class Evaluation:
         points: list[Points] = []
         counts: list[float] = []
         widths: list[NDArray[np.float64]] = []
+        offsets: list[NDArray[np.float64]] = []
         kept: dict[str, Any] = {}
         predictions = predict(
             run,
@@ -183,7 +184,11 @@ class Evaluation:
         for index, each in enumerate(predictions):
             points.append(Points(each.candidates.points, each.candidates.scores))
             counts.append(each.count)
-            widths.append(self._widths(each, truth[index].coordinates, None if slices is None else slices[index][1]))
+            width, offset = self._responses(
+                each, truth[index].coordinates, None if slices is None else slices[index][1]
+            )
+            widths.append(width)
+            offsets.append(offset)
             if index == shown[0] and self.condition == "default" and not self.training.seed:
                 kept = self._keep(place, volumes, each, images.batch([index])[0, 0], shown)
             tell(0.9 * (index + 1) / len(images))
@@ -197,16 +202,32 @@ class Evaluation:
             "fn": each_image["fn"],
             "sensitivities": np.round(each_image["sensitivity"].astype(float), 4),
             "width_mm": short([_mean(each) for each in widths]),
+            "offset_mm": short(np.concatenate(offsets).mean(axis=0)) if any(map(len, offsets)) else None,
             "shown": kept,
         }
 
-    def _widths(self, found: Prediction, truth: NDArray[np.float64], index: float | None) -> NDArray[np.float64]:
-        sizes = self.phantoms.study.sizes
-        if index is None:
-            return response_widths(found.attention, truth, sizes.reach_vox, sizes.spacing_mm)
-        own = truth[np.floor(truth[:, SLICE_AXIS] + 0.5) == index]
-        flat = found.attention[:, :, int(index)]
-        return response_widths(flat, own[:, :SLICE_AXIS], sizes.reach_vox, sizes.spacing_mm[:SLICE_AXIS])
+    def _responses(
+        self, found: Prediction, truth: NDArray[np.float64], index: float | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return how wide the response to each PVS found is (n,), and where the nearest detection is from it (n, dims).
+
+        Found: within reach of one of as many of the highest candidates as the network counts.
+        """
+        sizes, attention, dims = self.phantoms.study.sizes, found.attention, 3
+        if index is not None:
+            truth, attention, dims = (
+                truth[np.floor(truth[:, SLICE_AXIS] + 0.5) == index],
+                attention[:, :, int(index)],
+                2,
+            )
+        truth, spacing = truth[:, :dims], sizes.spacing_mm[:dims]
+        detected = found.candidates.points[: max(0, round(found.count)), :dims]
+        if not len(detected) or not len(truth):
+            return np.zeros(0), np.zeros((0, dims))
+        apart = detected - truth[:, None]
+        nearest = apart[np.arange(len(truth)), np.linalg.norm(apart, axis=2).argmin(1)]
+        hit = np.linalg.norm(nearest, axis=1) <= sizes.reach_vox
+        return response_widths(attention, truth[hit], sizes.reach_vox, spacing), nearest[hit] * spacing
 
     def _keep(
         self, place: Place, volumes: Volumes, found: Prediction, image: NDArray[np.float32], shown: tuple[int, int]

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 import weakspot
 from weakspot.errors import InputError
 from weakspot.files import write_text
-from weakspot.settings import json_ready
+from weakspot.settings import differences, json_ready
 from weakspot.training.interrupt import Interrupted
 
 _TELL_EVERY = 2.0  # seconds between status files
@@ -90,9 +90,8 @@ class Place:
             return
         given, begun = json_ready(settings), self.settings()
         if begun != given:
-            names = sorted(key for key in begun.keys() | given if begun.get(key) != given.get(key))
-            changed = "; ".join(f"{key} was {begun.get(key)}, now {given.get(key)}" for key in names)
-            raise InputError(f"{self.out} was begun with other settings ({changed}): give the same, or another --out")
+            changed = ", ".join(differences(begun, given))
+            raise InputError(f"{self.out} was begun with other settings: {changed}; give the same, or another --out")
 
     def begin(self, settings: Mapping[str, Any]) -> None:
         """Make the folders, and write the settings down; raises as `check` does."""
@@ -219,26 +218,43 @@ def pending(units: Sequence[Unit], place: Place) -> list[Unit]:
 def carry_out(unit: Unit, place: Place) -> Outcome:
     """Run a unit unless it is done, and leave its record; an error ends this unit alone.
 
+    While a worker that nothing is known of any more (of a command that was stopped, or one that its scheduler lost)
+    still runs the unit, this waits for its result.
+
     Raises
     ------
     Interrupted
         After a signal.
     """
+    folder = place.work_of(unit)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "unit.lock"):
+            return _carry_out(unit, place, folder)
+    except OSError as error:
+        return Outcome(unit.name, f"{type(error).__name__}: {error}")
+
+
+def _carry_out(unit: Unit, place: Place, folder: Path) -> Outcome:
     if done(unit, place) and unit.ready(place):
         return Outcome(unit.name)
-    folder = place.work_of(unit)
     status, told = folder / "status.json", 0.0
     began = time.time()
+    earlier = place.status(unit)
+    before = earlier.get("spent", 0.0) if earlier.get("state") != "done" else 0.0
     who = {"began": began, "host": socket.gethostname(), "pid": os.getpid()}
+
+    def spent() -> float:
+        """Return the seconds of all sittings."""
+        return round(before + time.time() - began, 1)
 
     def tell(part: float) -> None:
         nonlocal told
         if time.monotonic() - told > _TELL_EVERY:
             told = time.monotonic()
-            _write(status, {"state": "running", **who, "part": round(part, 4)})
+            _write(status, {"state": "running", **who, "part": round(part, 4), "spent": spent()})
 
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         tell(0.0)
         result = unit.run(place, tell)
         record = {
@@ -247,7 +263,7 @@ def carry_out(unit: Unit, place: Place) -> Outcome:
             "key": key(unit),
             "weakspot": weakspot.__version__,
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "seconds": result.get("seconds", round(time.time() - began, 1)),
+            "seconds": result.get("seconds", spent()),
             "result": result,
         }
         _write(place.units / f"{unit.name}.json", record)
@@ -258,7 +274,7 @@ def carry_out(unit: Unit, place: Place) -> Outcome:
         reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
         if folder.is_dir():
             trace = traceback.format_exc().splitlines()
-            _write(status, {"state": "failed", **who, "reason": reason, "traceback": trace})
+            _write(status, {"state": "failed", **who, "spent": spent(), "reason": reason, "traceback": trace})
         return Outcome(unit.name, reason)
     return Outcome(unit.name)
 

@@ -31,7 +31,7 @@ from weakspot.errors import InputError
 from weakspot.files import write_text
 from weakspot.networks import build
 from weakspot.networks.blocks import Head
-from weakspot.settings import from_dict, to_dict
+from weakspot.settings import differences, from_dict, to_dict
 from weakspot.training.fit import fit
 from weakspot.training.objectives import choose_objective
 from weakspot.training.settings import Examples, FitSettings, Progress
@@ -309,21 +309,10 @@ def _hold_against(folder: Path, begun: dict[str, Any], described: dict[str, Any]
     # The format of what is kept, not the version, decides whether it can be gone on with. There is a result where a
     # training was cut off after its last step, or not at all.
     one, other = ({**each, "weakspot": None, "begun_by": None, "result": None} for each in (begun, described))
-    if changed := sorted(_differences(one, json.loads(json.dumps(other)))):
+    if changed := sorted(differences(one, json.loads(json.dumps(other)))):
         raise InputError(
             f"{folder} was begun with another {', '.join(changed)}: resume with the same, or train into another folder"
         )
-
-
-def _differences(old: Any, new: Any, name: str = "") -> list[str]:
-    """Name what differs between two nested mappings, with both values."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        return [
-            line
-            for key in old.keys() | new.keys()
-            for line in _differences(old.get(key), new.get(key), f"{name}.{key}" if name else key)
-        ]
-    return [] if old == new else [f"{name} ({old} then, {new} now)"]
 
 
 def _finish(

@@ -17,7 +17,7 @@ from weakspot.data.tables import write_table
 from weakspot.errors import InputError
 from weakspot.files import is_whole, read_record, write_atomically, write_text
 from weakspot.seeding import generator
-from weakspot.settings import to_dict
+from weakspot.settings import differences, to_dict
 
 FloatArray = NDArray[np.float64]
 Row = dict[str, Any]
@@ -123,21 +123,13 @@ def _begin(out: Path, what: dict[str, Any]) -> None:
             raise InputError(f"{out} holds a settings.json of something else; name a new folder")
         if before != what and any((out / "records").glob("*.json")):  # where nothing was made, nothing is mixed
             raise InputError(
-                f"{out} holds phantoms of other settings ({_differences(before, what)}); name another folder"
+                f"{out} holds phantoms of other settings: {', '.join(differences(before, what))}; name another folder"
             )
     elif others := sorted(each.name for each in out.iterdir() if each.name != ".lock"):
         raise InputError(f"{out} holds {others[0]} and no phantoms; name a new folder")
     for part in ("scans", "segmentations", "records"):
         (out / part).mkdir(exist_ok=True)
     write_text(path, json.dumps(what, indent=2) + "\n")
-
-
-def _differences(before: Any, now: Any, where: str = "") -> str:
-    if isinstance(before, dict) and isinstance(now, dict):
-        keys = [*before, *(key for key in now if key not in before)]
-        parts = [_differences(before.get(key), now.get(key), f"{where}.{key}" if where else key) for key in keys]
-        return "; ".join(part for part in parts if part)
-    return "" if before == now else f"{where}: {json.dumps(before)} there, {json.dumps(now)} now"
 
 
 def _one(

@@ -65,7 +65,9 @@ def rate(
     number = min(rng.poisson(settings.added * settings.count), len(spots))
     mistaken = spots[rng.permutation(len(spots))[:number]]
     marked = np.concatenate([points[kept], mistaken])
-    return np.asarray(np.rint(marked + rng.normal(0, CLICK_VOXELS, marked.shape) * [1, 1, not flat]))
+    clicks = np.rint(marked + rng.normal(0, CLICK_VOXELS, marked.shape) * [1, 1, not flat])
+    # Two on one voxel are one to whoever looks at the image.
+    return np.asarray(clicks[np.sort(np.unique(clicks, axis=0, return_index=True)[1])])
 
 
 def choose_spots(
