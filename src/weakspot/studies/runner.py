@@ -43,8 +43,8 @@ class _Queue:
         self.outcomes.append(outcome)
         if outcome.error:
             for name in [name for name, unit in self.waiting.items() if outcome.name in unit.needs]:
-                del self.waiting[name]
-                self.end(Outcome(name, f"needs {outcome.name}, which failed"))
+                if self.waiting.pop(name, None):  # it may have gone with another that it needs
+                    self.end(Outcome(name, f"needs {outcome.name}, which failed"))
 
 
 def run_here(units: Sequence[Unit], place: Place, look: Look, threads: int) -> list[Outcome]:
