@@ -12,7 +12,9 @@ from tests.data.phantom.conftest import box_brain
 from tests.test_cli import fails, run
 from weakspot.data.phantom.anatomy import Sources
 from weakspot.data.phantom.settings import REGIONS
+from weakspot.detection import Candidates
 from weakspot.errors import InputError
+from weakspot.predict import Prediction
 from weakspot.settings import from_dict, to_dict
 from weakspot.studies.brain import EVALUATED, METHODS, study_units
 from weakspot.studies.brain_data import Phantoms, conventions_of, filter_size, read_volumes
@@ -189,7 +191,7 @@ def test_records_hold_figures_and_what_tests_need(small: Place):
     assert len(results.evaluations) == 3 * 4
     made = results.phantoms["default", "midbrain"]
     assert (made["phantoms"], made["test"]) == (11, 5)
-    for side in made["rater"]:
+    for side in (*made["rater"], *made["rater_truth"]):
         assert 0 < side["sensitivity"]["value"] <= 1
     for (condition, _, region), (result,) in results.evaluations.items():
         counts = np.array(results.phantoms[condition.removesuffix("_unseen"), region]["counts"])
@@ -207,6 +209,23 @@ def test_records_hold_figures_and_what_tests_need(small: Place):
     assert own["height"]["fauc"] == unseen["height"]["fauc"]
     bright, faint = (results.evaluations[name, "intensity", "midbrain"][0] for name in ("default", "faint"))
     assert bright["height"]["fauc"]["value"] > faint["height"]["fauc"]["value"]
+
+
+@pytest.mark.parametrize("index", [None, 4.0])
+def test_responses_are_of_pvs_found_at_the_predicted_count(index: float | None):
+    study = BrainSettings(choose_sizes("laptop"), brain_recipes(), {})
+    evaluation = study_units(study, ["basal_ganglia" if index else "midbrain"], ["gp_unet"], ["default"])[-1]
+    assert isinstance(evaluation, Evaluation)
+    attention = np.zeros((20, 20, 9), np.float32)
+    attention[5:7, 5, 4] = 1
+    points = np.array([[6.0, 5, 4], [15, 15, 4], [1, 18, 4]])
+    found = Prediction(1.6, attention, Candidates(points, np.array([3.0, 2, 1])))
+    truth = np.array([[5.0, 5, 4], [15, 12, 4], [1, 18, 4], [9, 9, 4]])
+    widths, offsets = evaluation._responses(found, truth, index)
+    dims = 3 if index is None else 2
+    # Two are detected, a voxel and three from theirs; the third would be the last candidate, the fourth has none.
+    np.testing.assert_allclose(offsets, (np.array([[1.0, 0, 0], [0, 3, 0]]) * [0.98, 0.98, 1.6])[:, :dims])
+    np.testing.assert_allclose(widths, [2 * np.sqrt(2 * 0.98**2 / np.pi), np.nan])
 
 
 def test_the_annotated_slice_is_what_is_judged(small: Place):

@@ -129,7 +129,7 @@ def test_the_best_of_a_group_may_change_with_the_draw():
 def test_methods_stand_beside_the_rater_at_its_false_positives():
     found = results(midbrain={"grad": record(0.6)})
     sides = [{"fp_avg": {"value": fp}, "sensitivity": {"value": value}} for fp, value in ((0.5, 0.7), (0.7, 0.8))]
-    found.phantoms["default", "midbrain"] = {"rater": sides}
+    found.phantoms["default", "midbrain"] = {"rater": [], "rater_truth": sides}
     ((region, method, points),) = beside_rater(found)
     assert (region, NAMES[method]) == ("midbrain", "Grad")
     assert points == pytest.approx(100 * (0.6 - 0.75))

@@ -49,16 +49,16 @@ def test_each_cell_stands_above_the_published_one():
         ("", "paper", "90.0 (89.0 - 91.0)", "80.0 (79.0 - 81.0)"),
         ("1", "ours", "85.2 (84.0 - 86.0)", "not run"),
         ("", "paper", "70.0 (69.0 - 71.0)", "80.0 (79.0 - 81.0)"),
-        ("average", "ours", "85.2 ± 0.0", "not run"),
-        ("", "paper, same rows", "70.0 ± 0.0", "not run"),
-        ("", "paper, all rows", "80.0 ± 10.0", "80.0 ± 0.0"),
+        ("average", "ours", "85.2", "not run"),
+        ("", "paper, same rows", "70.0", "not run"),
+        ("", "paper, all rows", "80.0 ± 10.0", "80.0"),
         ("", "rows run", "1", "none"),
     )
     assert table.bold == {(1, 2), (3, 3)}  # the one cell of ours has nothing to be better than
     lower = beside("T", OURS, PAPER, names, {}, {}, False)
     assert lower.bold == {(1, 3), (3, 2)}
     assert "| | paper | **90.0 (89.0 - 91.0)** | 80.0 (79.0 - 81.0) |" in table.markdown().replace("|  |", "| |")
-    assert r"average & ours & 85.2 $\pm$ 0.0 & not run \\" in table.latex()
+    assert r"paper, all rows & 80.0 $\pm$ 10.0 & 80.0 \\" in table.latex()
     assert r"\textbf{90.0 (89.0 - 91.0)}" in table.latex()
     assert r"\caption{T \& \%}" in table.latex()
     assert "**" not in table.text()
@@ -82,12 +82,23 @@ def test_bars_have_their_heights_and_say_what_was_not_run():
     first, second = figure.axes
     (bar,) = first.patches
     assert bar.get_height() == 50
-    assert [60, 60] in [list(line.get_ydata()) for line in first.lines]
+    (theirs,) = (line for line in first.lines if line.get_marker() == "<")
+    assert list(theirs.get_ydata()) == [60]
+    assert 0 < theirs.get_xdata()[0] < bar.get_x() + bar.get_width()  # beside the error bar, within the bar
     assert {tuple(error.get_segments()[0][:, 1]) for error in first.collections} == {(40, 70)}
     assert not second.patches
     assert [text.get_text() for text in second.texts] == ["not run"]
     assert [list(line.get_xdata()) for line in second.lines] == [[0.0]]  # a cross in place of the bar
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["R", "published", "not run"]
+
+
+def test_raters_are_triangles_in_their_panel():
+    fp, curve = np.array([0, 1, 5.0]), {"a": np.array([0, 0.5, 1.0])}
+    panels = {"One": curve, "Other": curve}
+    figure = curves_figure(panels, fp, {"a": "A"}, {"Other": [(0.5, 0.7), (0.6, 0.8)]}, columns=2)
+    marks = [[line.get_xydata().tolist() for line in axis.lines if line.get_marker() == "^"] for axis in figure.axes]
+    assert marks == [[], [[[0.5, 0.7]], [[0.6, 0.8]]]]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["A", "simulated rater"]
 
 
 def test_curves_and_maps_are_drawn_as_given():
@@ -103,8 +114,8 @@ def test_curves_and_maps_are_drawn_as_given():
     tiles = [Tile("image", np.zeros((10, 8)), "image"), Tile("map", attention), Tile("none", None)]
     image, shown, missing, bar = maps_figure([tiles], [np.array([[4.5, 2.0]])], (10, 8), 4).axes
     assert "each map" in bar.get_xlabel()
-    (square,) = image.patches
-    assert square.get_xy() == (0.0, 2.5)
+    for (square,) in (image.patches, shown.patches):  # a missed target is seen on the map
+        assert square.get_xy() == (0.0, 2.5)
     assert shown.images[0].get_array().min() == 0
     assert [text.get_text() for text in missing.texts] == ["not run"]
 
@@ -144,7 +155,8 @@ def test_each_figure_is_drawn_and_says_what_was_not_run(tmp_path: Path):
     numbers = ("4", "5", "C.16", "6", "C.15", "A.12", "B.13", "C.14")
     assert list(drawn) == [f"figure_{number}" for number in numbers]
     texts = [[text.get_text() for text in axis.texts] for axis in drawn["figure_4"].axes]
-    assert texts == [[], [], *5 * [["not run"]], [], []]  # an empty place, and the bar of the scale
+    not_run = ["not run"]  # below the image an empty place; the last is the bar of the scale
+    assert texts == [[], [], not_run, not_run, [], *3 * [not_run], []]
     labels = [axis.get_xlabel() for axis in drawn["figure_5"].axes if axis.get_xlabel()]
     assert labels == ["attention, of the highest on the lower image", "difference"]
     pixels = np.asarray(Image.open(place.units / "evaluate-regression-gp_unet-4-seed0-most.png"))
@@ -160,7 +172,9 @@ def test_differences_share_a_scale_around_zero():
     tiles = [Tile("a", np.full((4, 4), 0.2), "difference"), Tile("b", np.full((4, 4), -0.6), "difference")]
     first, second, bar = maps_figure([tiles], [np.zeros((0, 2))], (4, 4), 1).axes
     assert first.images[0].get_clim() == second.images[0].get_clim() == (-0.6, 0.6)
-    assert bar.get_xlim() == (-0.6, 0.6)
+    assert bar.get_xlim() == pytest.approx((-0.6, 0.6))
+    # By the square root, as shares are: a third of the scale's end is more than half of the way.
+    np.testing.assert_allclose(first.images[0].norm([-0.6, -0.15, 0, 0.2, 0.6]), [0, 0.25, 0.5, 0.5 + 3**-0.5 / 2, 1])
 
 
 def test_the_page_says_what_was_run_and_what_was_not(tmp_path: Path):

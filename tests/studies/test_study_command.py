@@ -48,8 +48,10 @@ def test_records_count_as_done_and_tell_the_time_left(tmp_path: Path, digits_fil
     assert "train-classification-gp_unet-5-seed0                         to do, 2 h 00 min\n" in listed
     assert listed.endswith("6 units: 2 done, 4 to run\ntime left: about 2 h 30 min with 2 at once\n")
 
-    assert "begun with other settings (recipe was" in fails(*arguments, "--steps", 3)
-    assert "width was 2, now 3" in fails(*arguments, "--width", 3)
+    assert "begun with other settings: recipe.steps (2 then, 3 now)" in fails(*arguments, "--steps", 3)
+    assert "width (2 then, 3 now)" in fails(*arguments, "--width", 3)
+
+    assert "give one of them" in fails(*arguments, "--dry-run", "--report")
 
     with Place(tmp_path).alone():
         assert f"another command is at work in {tmp_path}: wait for it" in fails(*arguments)

@@ -2,16 +2,18 @@
 
 import json
 import subprocess
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from weakspot.errors import InputError
 from weakspot.studies.runner import run_here
-from weakspot.studies.units import Outcome, Place, carry_out, done, notes, pending, seconds_of
+from weakspot.studies.units import Outcome, Place, carry_out, done, key, notes, pending, seconds_of
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,40 @@ def test_a_failed_unit_stops_those_that_need_it_alone(place: Place):
     assert [each.name for each in pending(units, place)] == ["square--1", "sum"]
 
 
+def test_what_fails_takes_along_what_needs_it_twice_over(place: Place):
+    first, middle, last = Square(-1), Square(6, needs=("square--1",)), Square(7, needs=("square--1", "square-6"))
+    outcomes = {each.name: each.error for each in run([first, middle, last], place)}
+    assert outcomes.keys() == {"square--1", "square-6", "square-7"}
+    assert all(outcomes.values())
+
+
+def test_a_unit_that_a_lost_worker_still_runs_is_waited_for(place: Place):
+    unit, ended = Square(2), []
+    folder = place.work_of(unit)
+    folder.mkdir()
+    lost = FileLock(folder / "unit.lock")
+    lost.acquire()
+    waiting = threading.Thread(target=lambda: ended.append(carry_out(unit, place)))
+    waiting.start()
+    waiting.join(0.3)
+    assert waiting.is_alive()
+    unit.product(place).write_text("of the lost worker")
+    record = {"kind": unit.kind, "key": key(unit), "seconds": 1.0, "result": {}}
+    (place.units / "square-2.json").write_text(json.dumps(record))
+    lost.release()
+    waiting.join(10)
+    assert ended == [Outcome("square-2")]
+    assert unit.product(place).read_text() == "of the lost worker"
+
+
+def test_the_time_of_all_sittings_is_recorded(place: Place):
+    unit = Sum(())
+    place.work_of(unit).mkdir()
+    (place.work_of(unit) / "status.json").write_text('{"state": "running", "part": 0.5, "spent": 100.0}')
+    run([unit], place)
+    assert 100 <= place.record("sum")["seconds"] < 110
+
+
 def test_a_record_of_other_settings_does_not_count(place: Place):
     run([Square(2), Sum((Square(2),))], place)
     assert done(Sum((Square(2),)), place)
@@ -123,7 +159,7 @@ def test_a_record_of_other_settings_does_not_count(place: Place):
 
 def test_a_folder_belongs_to_one_setting(place: Place):
     place.begin({})
-    with pytest.raises(InputError, match=r"steps was None, now 3.*another --out"):
+    with pytest.raises(InputError, match=r"steps \(None then, 3 now\).*another --out"):
         place.begin({"steps": 3})
     assert json.loads((place.out / "settings.json").read_text()) == {}
 

@@ -72,7 +72,7 @@ def mnist(
         settings = MnistSettings(digit_recipe(recipe, steps), described, _three(sizes), width)
         chosen = methods.split(",") if methods else list(ALL)
         units = study_units(settings, _digits(digits), chosen, objectives.split(","), seeds, source, device)
-        failed = conduct(units, place, settings, dry_run, workers, scheduler, scheduler_file, threads)
+        failed = conduct(units, place, settings, dry_run, workers, scheduler, scheduler_file, threads, device)
         if dry_run:
             return
     from weakspot.studies.mnist_report import write_report
@@ -131,13 +131,13 @@ def brain(
         from weakspot.studies.brain_settings import BrainSettings, brain_recipes, choose_sizes
 
         anatomy = None if labels is None else labels.absolute()
-        recipes = brain_recipes(recipe, _three(steps) if steps else None)
+        recipes = brain_recipes(recipe, _three(steps, "steps") if steps else None)
         settings = BrainSettings(
             choose_sizes(sizes, phantoms=phantoms, width=width), recipes, Sources(anatomy).describe()
         )
         chosen = methods.split(",") if methods else list(METHODS)
         units = study_units(settings, regions.split(","), chosen, conditions.split(","), seeds, anatomy, device)
-        failed = conduct(units, place, settings, dry_run, workers, scheduler, scheduler_file, threads)
+        failed = conduct(units, place, settings, dry_run, workers, scheduler, scheduler_file, threads, device)
         if dry_run:
             return
     from weakspot.studies.brain_report import write_report
@@ -158,11 +158,11 @@ def _digits(text: str) -> list[int]:
     return found
 
 
-def _three(text: str) -> tuple[int, int, int]:
+def _three(text: str, what: str = "sizes") -> tuple[int, int, int]:
     from weakspot.errors import InputError
 
     try:
         first, second, third = map(int, text.split(","))
     except ValueError as error:
-        raise InputError(f"sizes {text!r}: expected three numbers, such as 400,100,500") from error
+        raise InputError(f"{what} {text!r}: expected three numbers, such as 400,100,500") from error
     return first, second, third

@@ -18,7 +18,7 @@ Workers = Annotated[
     int | None,
     typer.Option(
         min=0,
-        help="Units at once on this machine; what the cores hold unless given. 0: in this process.",
+        help="Units at once on this machine; unless given what the cores hold, one with a GPU. 0: in this process.",
     ),
 ]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads of each unit.")]
@@ -52,12 +52,14 @@ def conduct(
     scheduler: str | None,
     scheduler_file: Path | None,
     threads: int,
+    device: str,
 ) -> "list[Outcome]":
-    """Run the units that are not done and return what failed, or only list them."""
-    from weakspot.devices import cores
+    """Run the units that are not done and return what failed, or only list them; on a GPU one at a time unless told."""
+    from weakspot.devices import choose_device, cores
     from weakspot.settings import to_dict
 
-    at_once = max(cores() // threads, 1) if workers is None else workers
+    own = max(cores() // threads, 1) if choose_device(device).type == "cpu" else 1
+    at_once = own if workers is None else workers
     if dry_run:
         place.check(to_dict(settings))
         _list(units, place, max(at_once, 1))

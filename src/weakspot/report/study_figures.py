@@ -154,7 +154,9 @@ def curves_figure(
             for name, (colour, dashes) in zip(names.values(), _LINES, strict=False)
         ]
         if points:
-            marks.append(Line2D([], [], color=_RATER, marker="^", markersize=5, linestyle="none", label="rater"))
+            marks.append(
+                Line2D([], [], color=_RATER, marker="^", markersize=5, linestyle="none", label="simulated rater")
+            )
         _legend(figure, marks, title)
     return _laid_out(figure)
 

@@ -35,8 +35,8 @@ def figures(results: BrainResults, study: BrainSettings) -> Iterator[tuple[str, 
     }
     figure = curves_figure(panels, CURVE_FP, NAMES, rated, f"Ours: {PHANTOMS}", columns=2)
     caption = (
-        f"FROC curves on {PHANTOMS}. Triangles: the simulated rater against itself, each of two ratings of the test "
-        "phantoms being the reference in turn"
+        f"FROC curves on {PHANTOMS}, against the truth. Triangles: the simulated rater against itself, each of two "
+        "ratings of the test phantoms being the reference in turn, as in the paper"
     )
     yield "figure_7", caption, figure
     for number, region in enumerate(REGIONS, 8):
@@ -48,10 +48,11 @@ def figures(results: BrainResults, study: BrainSettings) -> Iterator[tuple[str, 
         rows = [tiles[:4], tiles[4:]]
         targets = results.targets(region)
         shape = image.shape[0], image.shape[1]
-        diameter = 2 * _CIRCLE * study.sizes.reach_vox / 2
+        diameter = _CIRCLE * study.sizes.reach_vox
         drawn = maps_figure(rows, [targets, targets], shape, diameter, circled=True, title="A phantom, not a patient")
         caption = (
             f"Attention maps in the {region.replace('_', ' ')} of a phantom, the slice of the test set with most PVS. "
-            "Left is left, the front is up. Each map has its own scale, from zero to its 99.95th percentile"
+            "PVS whose centre lies in it are circled. Left is left, the front is up. Each map has its own scale, from "
+            "zero to its 99.95th percentile"
         )
         yield f"figure_{number}", caption, drawn

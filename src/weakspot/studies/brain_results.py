@@ -128,7 +128,7 @@ def tables(results: BrainResults, condition: str = "default") -> dict[str, Any]:
     }
 
 
-def best_of(results: BrainResults, figure: str, methods: Sequence[str] = tuple(METHODS)) -> dict[str, set[str]]:
+def best_of(results: BrainResults, figure: str) -> dict[str, set[str]]:
     """Return for each region the best method, and those that are not significantly worse (5 %, section 3.7).
 
     FAUC is tested by a paired bootstrap, the others by Wilcoxon's test on the phantoms; of several seeds the means. No
@@ -138,7 +138,7 @@ def best_of(results: BrainResults, figure: str, methods: Sequence[str] = tuple(M
     for region in REGIONS:
         values = {
             method: float(np.mean([each["height"][figure]["value"] for each in seeds]))
-            for method in methods
+            for method in METHODS
             if (seeds := results.evaluations.get(("default", method, region)))
         }
         if len(values) > 1:
@@ -206,20 +206,25 @@ class Difference:
 
     @classmethod
     def of_means(
-        cls, first: NDArray[np.float64], second: NDArray[np.float64], resamples: int = 2000
+        cls, firsts: Sequence[NDArray[np.float64]], second: NDArray[np.float64], resamples: int = 2000
     ) -> "Difference | None":
-        """Return the mean over phantoms (n,) of first less second, over those where both are defined."""
-        apart = first - second
-        if not len(apart := apart[np.isfinite(apart)]):
+        """Return the lowest of several means over phantoms (n,) less another, over those where all are defined.
+
+        Which is the lowest may change from one draw to the next.
+        """
+        values = np.stack([*firsts, second])
+        values = values[:, np.isfinite(values).all(0)]
+        if not (n := values.shape[1]):
             return None
-        drawn = np.random.default_rng(0).integers(len(apart), size=(resamples, len(apart)))
-        return cls(float(apart.mean()), apart[drawn].mean(axis=1))
+        drawn = np.random.default_rng(0).integers(n, size=(resamples, n))
+        value, resampled = (each[:-1].min(0) - each[-1] for each in (values.mean(1), values[:, drawn].mean(2)))
+        return cls(float(value), resampled)
 
 
 def rater_distance(results: BrainResults, region: str, curve: Mapping[str, NDArray[np.float64]]) -> dict[str, float]:
     """Return how far each method's sensitivity is above the simulated rater's, at the rater's own false positives.
 
-    Of the two ratings that are the reference in turn, the means; in percent, above zero is better than the rater.
+    Both are held against the truth; of the rater's two ratings the means. In percent, above zero is better.
 
     Parameters
     ----------
@@ -228,6 +233,6 @@ def rater_distance(results: BrainResults, region: str, curve: Mapping[str, NDArr
     made = results.phantoms.get(("default", region))
     if made is None:
         return {}
-    rated = [(each["fp_avg"]["value"], each["sensitivity"]["value"]) for each in made["rater"]]
+    rated = [(each["fp_avg"]["value"], each["sensitivity"]["value"]) for each in made["rater_truth"]]
     fp, sensitivity = (float(np.mean(each)) for each in zip(*rated, strict=True))
     return {method: 100 * (float(np.interp(fp, *points)) - sensitivity) for method, points in curve.items()}

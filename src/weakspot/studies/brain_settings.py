@@ -169,7 +169,7 @@ class Condition:
 CONDITIONS = {
     "default": Condition("phantoms as they are"),
     "no_distractors": Condition("without distractors", distractors=0.0),
-    "bright": Condition("PVS twice as bright", contrast=2.0),
+    "bright": Condition("PVS twice as bright, at most as fluid", contrast=2.0),
     "faint": Condition("PVS half as bright", contrast=0.5),
 }
 

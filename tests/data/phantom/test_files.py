@@ -102,10 +102,10 @@ def test_a_run_that_was_cut_off_goes_on_to_the_same_bytes(made, maps, tmp_path):
 
 def test_other_settings_and_foreign_folders_are_refused(made, maps, tmp_path):
     before = content(made)
-    with pytest.raises(InputError, match=r"seed: 5 there, 6 now"):
+    with pytest.raises(InputError, match=r"seed \(5 then, 6 now\)"):
         write_phantoms(made, 3, SETTINGS, ("basal_ganglia",), maps, 6)
     changed = with_changes(SETTINGS, {"basal_ganglia": {"count": 9}})
-    with pytest.raises(InputError, match=r"basal_ganglia\.count: 4\.6 there, 9 now"):
+    with pytest.raises(InputError, match=r"basal_ganglia\.count \(4\.6 then, 9 now\)"):
         write_phantoms(made, 3, changed, ("basal_ganglia",), maps, 5)
     assert content(made) == before
     (tmp_path / "thesis.txt").write_text("mine")

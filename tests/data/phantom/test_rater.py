@@ -34,6 +34,13 @@ def test_a_rater_without_faults_marks_every_one_where_it_is(flat):
         np.testing.assert_array_equal(marked[:, 2], 5)
 
 
+def test_two_clicks_on_one_voxel_are_one():
+    twins = np.repeat(POINTS[:1], 50, axis=0)  # so near each other that clicks fall together
+    marked = rate(twins, np.repeat(SEEN[:1], 50, axis=0), np.zeros((0, 3)), rater(0, 1), True, np.random.default_rng(0))
+    assert 1 < len(marked) < 50
+    assert len(np.unique(marked, axis=0)) == len(marked)
+
+
 def test_rates_over_many_ratings():
     rng = np.random.default_rng(0)
     spots = np.full((50, 3), 100.0)

@@ -160,8 +160,9 @@ class PhantomSettings(_Checked):
     """All settings of phantoms. The defaults follow the paper.
 
     Mean counts are those its Tables 2 and 4 imply, missed / (1 - sensitivity): 2.7, 3.8, 4.6, 11.8. In midbrain
-    and basal ganglia PVS are the brightest there is, save for lacunes; in hippocampi and centrum semiovale the
-    fluid around them is brighter (4.3). How often raters err is our choice; the paper draws it in Figure 7 only.
+    and basal ganglia PVS are the brightest there is, save for lacunes and fissures of the basal ganglia; in hippocampi
+    and centrum semiovale the fluid around them is brighter (4.3). How often raters err is our choice; the paper draws
+    it in Figure 7 only.
     """
 
     midbrain: RegionSettings = RegionSettings(
