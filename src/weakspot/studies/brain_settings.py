@@ -115,8 +115,8 @@ def brain_recipes(name: str = "fast", steps: tuple[int, int, int] | None = None)
 
     The fast one moves volumes by whole voxels alone. Small PVS are a voxel wide, and with rotations and translations
     between voxels the base network, gated attention and GP-Unet no residual learnt nothing of the hippocampi in 600
-    steps, while without them the base network had a third of the loss gone after 125. And it flips to the end: counts
-    and translations do not say where beside a PVS a map is to respond, and GP-Unet's responded two voxels away.
+    steps, while without them the base network had a third of the loss gone after 125. It flips to the end, as the
+    paper does.
 
     Parameters
     ----------
