@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -152,6 +153,26 @@ def test_what_can_be_refused_at_once_is_before_images_are_read(cohort: Path, tmp
     ):
         assert message in (said := fails("train", tmp_path / "cohort.csv", "--out", tmp_path / "run", *options))
         assert "a.png" not in said
+
+
+def test_maps_are_moved_back_where_mirrored_images_tell_how_far(cohort: Path, trained: Path, tmp_path: Path):
+    arguments = "predict", trained, cohort / "cohort.csv", "--split", "test", "--centre", "--out"
+    said = run(*arguments, tmp_path / "one")
+    told = json.loads((tmp_path / "one" / "predict.json").read_text())["maps_moved_back_vox"]
+    if told is None:
+        assert "maps stay where they are" in said.stderr
+    else:
+        assert len(told) == 2
+        assert "voxels off, and are moved back" in said.stdout
+
+    shutil.copytree(trained, tmp_path / "never flipped")
+    settings = tmp_path / "never flipped" / "settings.json"
+    described = json.loads(settings.read_text())
+    described["fit"]["recipe"]["flipped_until"] = 0.0
+    settings.write_text(json.dumps(described))
+    refused = fails("predict", settings.parent, cohort / "cohort.csv", "--centre", "--out", tmp_path / "never")
+    assert "the run was trained without flips" in refused
+    assert not (tmp_path / "never").exists()
 
 
 def test_no_map_is_written_outside_of_the_folder(cohort: Path, trained: Path, tmp_path: Path):

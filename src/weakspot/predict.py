@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
 from torch import nn
 
 from weakspot.attention import METHODS, attend_and_count, count_residual
+from weakspot.attention.displacement import displacement
 from weakspot.attention.memory import choose_tile, in_bytes
 from weakspot.attention.methods import VOXELS
 from weakspot.detection import Candidates, candidates, take_slice
@@ -31,6 +33,7 @@ DEFAULT_METHOD = {
     "base": "grad_cam",
 }
 
+_MOST, _MOST_VOXELS = 40, 20_000_000  # images, and voxels of them, that tell how far maps lie off
 _SHARE = 0.75  # of the memory that estimates may fill: measured peaks are up to 1.3 times what was estimated
 _DETECTION_BYTES = {"height": 18.0, "mass": 68.0}  # a voxel, as measured by tracemalloc
 
@@ -69,6 +72,7 @@ def predict(
     memory_gb: float | None = None,
     spacing_mm: Iterable[ArrayLike] | None = None,
     slices: Iterable[tuple[int, float]] | None = None,
+    displaced_vox: Sequence[float] | None = None,
     **detection: Any,
 ) -> Iterator[Prediction]:
     """Predict images of any sizes; small neighbours of one size share a batch.
@@ -94,6 +98,7 @@ def predict(
     slices : of each image in turn, (axis, index): peaks are sought in this slice alone, the middle one for NaN
         Points have all coordinates, and masses are shares of the whole image's count; see
         `weakspot.detection.take_slice`. Taken as ``spacing_mm`` is.
+    displaced_vox : (dims,) how far maps lie off, as of `displacement_of`; they are moved back by whole voxels
     **detection : as for `weakspot.detection.peaks.candidates`
 
     Raises
@@ -120,6 +125,8 @@ def predict(
             residuals = count_residual(network, outputs, maps).tolist() if explained else [None] * len(group)
             for count, attention, residual in zip(counts, maps.numpy(), residuals, strict=True):
                 cropped = attention[window]
+                if displaced_vox is not None:
+                    cropped = ndimage.shift(cropped, -np.rint(displaced_vox), order=0)
                 found, size = _candidates(cropped, next(spacings), next(places), detection)
                 if found.masses is not None and _is_tied_to_size(run, network):
                     found = replace(found, masses=found.masses * (size / math.prod(run.shape)))
@@ -129,6 +136,39 @@ def predict(
                 raise InputError(_out_of_memory(padded, sizes)) from error
             raise
         yield from predictions
+
+
+def displacement_of(
+    run: Run, images: Iterable[NDArray[np.float32]], method: str | None = None, device: torch.device | str = "cpu"
+) -> tuple[float, ...] | None:
+    """Return how far the run's maps lie from what they respond to, see `weakspot.attention.displacement`.
+
+    Parameters
+    ----------
+    run, method, device : as for `predict`
+    images : each (channels, *spatial); as many of the first one's size are taken as are needed, 40 at most
+
+    Raises
+    ------
+    InputError
+        As `choose_method`, and of a run that was trained without flips, of which mirrored images tell nothing.
+    """
+    if not run.settings["fit"]["recipe"]["flipped_until"]:
+        raise InputError(
+            "the run was trained without flips: how it sees mirrored images does not tell where its maps lie"
+        )
+    method, network = choose_method(run, method), run.network.to(device).eval()
+    chosen: list[torch.Tensor] = []
+    for image in images:
+        padded = tuple(max(sizes) for sizes in zip(image.shape[1:], run.shape, strict=True))
+        if not chosen or chosen[0].shape[1:] == padded:
+            whole = np.zeros((len(image), *padded), np.float32)
+            window: tuple[Any, ...] = (..., *(slice(size) for size in image.shape[1:]))
+            whole[window] = image
+            chosen.append(torch.from_numpy(whole))
+        if len(chosen) == _MOST or sum(each.numel() for each in chosen) > _MOST_VOXELS:
+            break
+    return displacement(method, network, chosen)
 
 
 def choose_method(run: Run, method: str | None = None) -> str:

@@ -17,7 +17,7 @@ from weakspot.detection.peaks import SIZE_VOX, Candidates
 from weakspot.devices import use_cpu
 from weakspot.errors import InputError
 from weakspot.geometry import FloatArray, spacing_of
-from weakspot.predict import predict
+from weakspot.predict import displacement_of, predict
 from weakspot.slices import slice_index
 from weakspot.training.run import Run, load
 
@@ -54,6 +54,7 @@ class FileSettings:
     slice_axis : the axis across one slice of each image, if peaks are sought in that alone
     volume, nonfinite : see `weakspot.data.scans.read_scan`
     keep_maps : whether the maps are wanted, too
+    displaced_vox : see `weakspot.predict.predict`
     """
 
     method: str | None = None
@@ -67,6 +68,7 @@ class FileSettings:
     volume: int | None = None
     nonfinite: str = "reject"
     keep_maps: bool = False
+    displaced_vox: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,6 +143,7 @@ def predict_files(run: Run, files: Sequence[File], settings: FileSettings) -> It
         memory_gb=settings.memory_gb,
         spacing_mm=None if settings.size_mm is None else spacings(),
         slices=None if settings.slice_axis is None else places(),
+        displaced_vox=settings.displaced_vox,
         size=settings.size_mm or settings.size,
         score=settings.score,
     )
@@ -157,6 +160,21 @@ def predict_files(run: Run, files: Sequence[File], settings: FileSettings) -> It
         seen = {each.identifier for each in broken} | {file.identifier for file, _ in read[:done]}
         yield from (FoundInFile(file.identifier, str(error)) for file in files if file.identifier not in seen)
     yield from broken
+
+
+def displacement_in_files(run: Run, files: Sequence[File], settings: FileSettings) -> tuple[float, ...] | None:
+    """Return what `weakspot.predict.displacement_of` tells from the first files that can be read."""
+
+    def images() -> Iterator[NDArray[np.float32]]:
+        for file in files:
+            try:
+                image = read_placed(file.path, settings.volume, settings.nonfinite)
+                run.check(image.stored)
+                yield scaled(image.stored)
+            except (InputError, MemoryError):
+                continue  # told when it is predicted
+
+    return displacement_of(run, images(), settings.method, settings.device)
 
 
 def predict_on_worker(

@@ -40,6 +40,10 @@ def predict(
             help="Seek only in the table's slice across i, j or k (or 0, 1, 2), the middle one where that is empty."
         ),
     ] = None,
+    centre: Annotated[
+        bool,
+        typer.Option("--centre", help="Move maps back by how far mirrored images say that they lie off (needs flips)."),
+    ] = False,
     split: Annotated[str | None, typer.Option(help="Only the rows of this split: train, val, test.")] = None,
     maps: Annotated[
         bool, typer.Option("--maps", help="Write the attention maps too: .nii.gz of scans, .npy of 2D images.")
@@ -70,6 +74,9 @@ def predict(
     Points are voxel indices of the image as it is stored; of scans, world mm (RAS+) too.
     An image that cannot be read does not stop the others: it is listed at the end, with exit code 1.
     """
+    import warnings
+    from dataclasses import replace
+
     import numpy as np
 
     import weakspot
@@ -78,6 +85,7 @@ def predict(
     from weakspot.data.geometry import axis_named, geometry_of, stated_slices
     from weakspot.data.points import Points, write_points
     from weakspot.data.problems import refuse
+    from weakspot.data.scan_files import ScanWarning
     from weakspot.data.scans import mixed_grids, write_scan
     from weakspot.data.tables import write_table
     from weakspot.detection.peaks import SIZE_VOX
@@ -85,7 +93,7 @@ def predict(
     from weakspot.errors import InputError
     from weakspot.geometry import to_world
     from weakspot.predict import choose_method
-    from weakspot.predict_files import File, FileSettings
+    from weakspot.predict_files import File, FileSettings, displacement_in_files
     from weakspot.training.run import load
 
     sizes = _sizes(tile)
@@ -120,6 +128,16 @@ def predict(
     settings = FileSettings(
         used, str(chosen), sizes, memory_gb, size or SIZE_VOX, size_mm, axis, score, volume, nonfinite, keep_maps=maps
     )
+    displaced = None
+    if centre:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ScanWarning)  # told when the scan is predicted
+            displaced = displacement_in_files(trained, files, settings)
+        settings = replace(settings, displaced_vox=displaced)
+        if displaced is None:
+            warn("maps stay where they are: those of mirrored images have too little in common with them")
+        else:
+            say(f"maps lie {', '.join(f'{each:+.1f}' for each in displaced)} voxels off, and are moved back")
     if workers is None and not (scheduler or scheduler_file):
         found = _here(trained, files, settings)
     else:
@@ -173,6 +191,7 @@ def predict(
                     if size_mm
                     else {"size": size or SIZE_VOX, "unit": "vox"},
                     "slice_axis": axis,
+                    "maps_moved_back_vox": None if displaced is None else [round(each) for each in displaced],
                     "coordinates": "voxel indices of the image as stored, from 0; of scans, world mm (RAS+) too",
                     "count_refers_to_shape": trained.shape,
                     "largest_count_residual": max(residuals, default=None),
