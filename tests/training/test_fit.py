@@ -262,3 +262,14 @@ def test_images_are_moved_less_and_less(tmp_path: Path, monkeypatch: pytest.Monk
     done.clear()
     weights(replace(FAST, steps=9, flipped_until=0.75, resampled_until=0.3), tmp_path / "rotations")
     assert done == [(True, True)] * 3 + [(True, False)] * 4 + [(False, False)] * 2
+
+
+def test_a_network_that_has_died_is_told(tmp_path: Path):
+    network = build("gp_unet_no_residual", 2, width=2)
+    start = {name: torch.zeros_like(value) for name, value in network.state_dict().items()}
+    for name in start:
+        if name.endswith("bias"):
+            start[name] -= 1.0  # no ReLU lets anything through
+    recipe = replace(FAST, steps=2, standardise=False)
+    with pytest.warns(RuntimeWarning, match="the same count: it has died; train with a lower learning rate"):
+        fit(network, disks(8, 0), disks(4, 1), FitSettings(recipe), tmp_path, start=start)

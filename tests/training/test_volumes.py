@@ -1,5 +1,6 @@
 """Training on volumes: gradients added up part by part, in several processes, from another network, out of a cache."""
 
+import copy
 import csv
 import json
 import os
@@ -23,6 +24,7 @@ from weakspot.errors import InputError
 from weakspot.networks import build, normalisation
 from weakspot.training import memory
 from weakspot.training.fit import fit
+from weakspot.training.initial import fit_head
 from weakspot.training.run import NetworkSettings, load, train
 from weakspot.training.settings import FitSettings
 
@@ -73,15 +75,52 @@ def test_a_training_begins_with_another_networks_weights(tmp_path: Path, at_once
     with torch.inference_mode():
         counts = first.network(images).count
         torch.testing.assert_close(again.network(images).count, counts, rtol=2e-2, atol=2e-2)
-    # The mean over more voxels of as many objects is smaller.
+    # The mean over more voxels of as many objects is smaller; the head is made for it.
     larger = run_of(tmp_path / "larger", 14, steps=1, rate=1e-12, init_from=first, fit={"at_once": at_once})
-    grown = larger.network.get_submodule("head").weight / first.network.get_submodule("head").weight
-    assert grown.tolist() == pytest.approx([(14 / 12) ** 3] * len(grown), rel=1e-2)
+    given = disks(16, 0, 14, 3)
+    with torch.inference_mode():
+        found = larger.network(torch.from_numpy(given.images.batch(np.arange(16)))).count.numpy()
+    assert found.mean() == pytest.approx(given.counts.mean(), abs=0.05)
+    assert np.mean((found - given.counts) ** 2) < 0.5 * given.counts.var()
     kept = json.loads((tmp_path / "again" / "settings.json").read_text())["init_from"]
     assert len(kept) == 16
     assert "init_from" not in json.loads((tmp_path / "first" / "settings.json").read_text())
     with pytest.raises(InputError, match=r"gp_unet of width 2 in 3D.* and base of width 2 .*: choose the same"):
         run_of(tmp_path / "base", name="base", init_from=first)
+
+
+def test_the_head_is_fitted_to_the_counts_of_other_images():
+    network = randomised("gp_unet", 2).float().eval()
+    images = torch.rand(40, 1, 12, 12, generator=torch.Generator().manual_seed(0)) * torch.linspace(0.2, 1, 40)[
+        torch.randperm(40, generator=torch.Generator().manual_seed(1))
+    ].reshape(-1, 1, 1, 1)
+    with torch.inference_mode():
+        given = network(images).count
+    one = np.asarray(20 * (given - given.min()) / (given.max() - given.min()), float)  # the counts but for their scale
+
+    def fitted(counts):
+        own = copy.deepcopy(network)
+        normalisation.attach_to_trained(own, lambda: images.split(7))
+        before = own.get_submodule("head").weight.detach().clone()
+        fit_head(own, images.split(7), counts)
+        with torch.inference_mode():
+            return own(images).count.numpy(), before, own.get_submodule("head").weight.detach()
+
+    found, before, after = fitted(one)
+    assert found.mean() == pytest.approx(one.mean(), rel=1e-4)
+    np.testing.assert_allclose(found, one, atol=0.5)
+    factor = one.std() / float(given.std(correction=0))  # what is right is scaled and left as it is
+    np.testing.assert_allclose(
+        after.detach(), factor * before.detach(), rtol=1e-3, atol=1e-3 * float(after.abs().max())
+    )
+    # Counts the other way round: nothing is left of the weights, and the mean is right from the start.
+    found, before, after = fitted(20 - one)
+    assert np.mean((found - (20 - one)) ** 2) < 0.1 * one.var()
+    assert float(before @ after) < 0
+    # Counts that have nothing to do with the images are hardly learnt by heart.
+    found, _, _ = fitted(np.random.default_rng(0).permutation(one))
+    assert found.std() < one.std()
+    assert found.mean() == pytest.approx(one.mean(), rel=1e-4)
 
 
 def test_it_goes_on_better_than_from_nothing(tmp_path: Path):

@@ -191,7 +191,11 @@ class Head(nn.Module):
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """Return the count (batch,) of features (batch, channels, *spatial), one entry or several."""
-        return self.output(torch.cat([self.POOLS[self.pool](part) for part in features], dim=1))
+        return self.output(self.pooled(features))
+
+    def pooled(self, features: Sequence[Tensor]) -> Tensor:
+        """Return the pooled features (batch, channels)."""
+        return torch.cat([self.POOLS[self.pool](part) for part in features], dim=1)
 
     def output(self, pooled: Tensor) -> Tensor:
         """Return the count (batch,) of pooled features (batch, channels), in their precision."""

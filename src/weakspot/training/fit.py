@@ -19,7 +19,7 @@ from weakspot.data import augment
 from weakspot.errors import InputError
 from weakspot.networks import normalisation
 from weakspot.seeding import generator
-from weakspot.training.initial import initialise, let_go_of_bias
+from weakspot.training.initial import fit_head, initialise, let_go_of_bias
 from weakspot.training.interrupt import Interrupted, caught_signals
 from weakspot.training.objectives import OBJECTIVES
 from weakspot.training.optimizers import OPTIMIZERS, learning_rate
@@ -31,6 +31,7 @@ _INFERENCE_BATCH, _INFERENCE_VOXELS = 50, 1_500_000  # images and voxels at once
 _BETWEEN = 250  # steps, at most, between validations: epochs of large cohorts are long
 # Training images, at most, that the norms' statistics are taken from: fewer of large volumes, but enough for a mean.
 _STATISTICS, _STATISTICS_LEAST, _STATISTICS_VOXELS = 2000, 200, 100_000_000
+_INSTEAD = "train with a lower learning rate, or another seed, into another folder"
 _NAMED = 8  # images of a batch, at most, that an error names
 
 Indices = NDArray[np.integer[Any]]
@@ -109,6 +110,7 @@ class _Fit:
         self.steps = self.recipe.steps
         self.between = min(self.recipe.validate_every * self.batches, _BETWEEN)
         self.targets = self._targets(train)
+        self.alike = False  # whether the last validation found the same count in all images
 
     def _begin(self, start: Mapping[str, Tensor] | None) -> None:
         """Give the network its first weights and norms."""
@@ -127,6 +129,9 @@ class _Fit:
                     "the features of the training images are not finite: look at the images' values, the largest of "
                     f"which is {max(most):.3g}, in image {self.train.ids[int(np.argmax(most))]}"
                 )
+            if start is not None and self.settings.objective == "regression":
+                chosen = np.concatenate(self._some_chunks())
+                fit_head(self.network, self._some_images(), self.train.counts[chosen])
             let_go_of_bias(self.network, self.settings)
 
     def run(self) -> list[dict[str, float]]:
@@ -152,6 +157,12 @@ class _Fit:
                     processes.first(lambda: state.save(self.folder))
                 if stop:
                     raise Interrupted(f"stopped in epoch {state.epoch + 1}, with the state saved in {self.folder}")
+        if self.alike and processes.rank() == 0:
+            warnings.warn(
+                f"the network gives every validation image the same count: it has died; {_INSTEAD}",
+                RuntimeWarning,
+                stacklevel=3,
+            )
         # Take the norms off, then put in the weights that were folded at the time.
         normalisation.fold(self.network)
         self.network.load_state_dict(state.best)
@@ -275,12 +286,16 @@ class _Fit:
             for chunk in self._chunks(self.validation)[processes.rank() :: processes.size()]:
                 counts[chunk] = self.network(self._images(self.validation, chunk)).count.float()
         processes.add_up(counts)
+        self.alike = len(counts) > 1 and bool((counts == counts[0]).all())
         return self.objective.loss(counts, self._targets(self.validation)).item()
 
     def _some_images(self) -> Iterator[Tensor]:
         """Yield training images for the statistics of norms."""
+        return (self._images(self.train, chunk) for chunk in self._some_chunks())
+
+    def _some_chunks(self) -> list[Indices]:
         most = min(_STATISTICS, max(_STATISTICS_LEAST, _STATISTICS_VOXELS // math.prod(self.shape)))
-        return (self._images(self.train, chunk) for chunk in self._chunks(self.train, most))
+        return self._chunks(self.train, most)
 
     def _chunks(self, examples: Examples, most: int | None = None) -> list[Indices]:
         size = min(_INFERENCE_BATCH, max(1, _INFERENCE_VOXELS // math.prod(self.shape)))
