@@ -31,7 +31,6 @@ _INFERENCE_BATCH, _INFERENCE_VOXELS = 50, 1_500_000  # images and voxels at once
 _BETWEEN = 250  # steps, at most, between validations: epochs of large cohorts are long
 # Training images, at most, that the norms' statistics are taken from: fewer of large volumes, but enough for a mean.
 _STATISTICS, _STATISTICS_LEAST, _STATISTICS_VOXELS = 2000, 200, 100_000_000
-_INSTEAD = "train with a lower learning rate, or another seed, into another folder"
 _NAMED = 8  # images of a batch, at most, that an error names
 
 Indices = NDArray[np.integer[Any]]
@@ -159,7 +158,8 @@ class _Fit:
                     raise Interrupted(f"stopped in epoch {state.epoch + 1}, with the state saved in {self.folder}")
         if self.alike and processes.rank() == 0:
             warnings.warn(
-                f"the network gives every validation image the same count: it has died; {_INSTEAD}",
+                "the network gives every validation image the same count: it has died; train with a lower learning "
+                "rate, or another seed, into another folder",
                 RuntimeWarning,
                 stacklevel=3,
             )

@@ -61,11 +61,11 @@ def fit_head(network: nn.Module, images: Iterable[Tensor], counts: NDArray[np.in
     assert head.norm is not None
     scale, shift = head.norm(lambda: torch.empty(0))
     pooled = torch.cat([head.pooled(network(each).features) for each in images])
-    features = (pooled * scale + shift).double()
-    targets = torch.tensor(counts, dtype=torch.float64, device=features.device)
-    rest, known = targets - targets.mean(), features @ head.weight.double()
+    features = (pooled * scale + shift).cpu().double()  # MPS has no float64
+    targets, weight = torch.tensor(counts, dtype=torch.float64), head.weight.cpu().double()
+    rest, known = targets - targets.mean(), features @ weight
     factor = (known @ rest / (known @ known).clamp(min=1e-12)).clamp(min=0)
-    towards = factor * head.weight.double()
+    towards = factor * weight
     ridge = _RIDGE * len(targets) * torch.eye(features.shape[1]).to(features)
     change = torch.linalg.solve(features.T @ features + ridge, features.T @ (rest - features @ towards))
     head.weight.copy_(towards + change)
