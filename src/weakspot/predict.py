@@ -16,10 +16,9 @@ from weakspot.attention import METHODS, attend_and_count, count_residual
 from weakspot.attention.displacement import displacement
 from weakspot.attention.memory import choose_tile, in_bytes
 from weakspot.attention.methods import VOXELS
-from weakspot.detection import Candidates, candidates, take_slice
+from weakspot.detection import Candidates, candidates_in
 from weakspot.devices import available_memory, is_out_of_memory
 from weakspot.errors import InputError
-from weakspot.slices import slice_index
 from weakspot.training.objectives import OBJECTIVES
 from weakspot.training.run import Run
 
@@ -35,7 +34,7 @@ DEFAULT_METHOD = {
 
 _MOST, _MOST_VOXELS = 40, 20_000_000  # images, and voxels of them, that tell how far maps lie off
 _SHARE = 0.75  # of the memory that estimates may fill: measured peaks are up to 1.3 times what was estimated
-_DETECTION_BYTES = {"height": 18.0, "mass": 68.0}  # a voxel, as measured by tracemalloc
+_DETECTION_BYTES = {"height": 18.0, "mass": 57.0, "prominence": 107.0}  # a voxel, as measured by tracemalloc
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +96,7 @@ def predict(
         Each is taken when its image is yielded, so it may become known as the image is read.
     slices : of each image in turn, (axis, index): peaks are sought in this slice alone, the middle one for NaN
         Points have all coordinates, and masses are shares of the whole image's count; see
-        `weakspot.detection.take_slice`. Taken as ``spacing_mm`` is.
+        `weakspot.detection.candidates_in`. Taken as ``spacing_mm`` is.
     displaced_vox : (dims,) how far maps lie off, as of `displacement_of`; they are moved back by whole voxels
     **detection : as for `weakspot.detection.peaks.candidates`
 
@@ -127,9 +126,11 @@ def predict(
                 cropped = attention[window]
                 if displaced_vox is not None:
                     cropped = ndimage.shift(cropped, -np.rint(displaced_vox), order=0)
-                found, size = _candidates(cropped, next(spacings), next(places), detection)
-                if found.masses is not None and _is_tied_to_size(run, network):
-                    found = replace(found, masses=found.masses * (size / math.prod(run.shape)))
+                place = next(places)
+                found = candidates_in(cropped, place, next(spacings), **detection)
+                if score == "mass" and _is_tied_to_size(run, network):
+                    searched = cropped.size if place is None else cropped.size // cropped.shape[place[0]]
+                    found = replace(found, scores=found.scores * (searched / math.prod(run.shape)))
                 predictions.append(Prediction(count, cropped, found, sizes, residual))
         except (MemoryError, RuntimeError) as error:
             if is_out_of_memory(error):
@@ -187,23 +188,6 @@ def choose_method(run: Run, method: str | None = None) -> str:
     if method == "gated" != DEFAULT_METHOD[name]:
         raise InputError(f"method 'gated' is of gated_attention, and the run's network is {name}: take cam")
     return method
-
-
-def _candidates(
-    attention: NDArray[np.float32],
-    spacing_mm: ArrayLike | None,
-    place: tuple[int, float] | None,
-    detection: dict[str, Any],
-) -> tuple[Candidates, int]:
-    """Return the candidates of a map, or of one slice of it, and the voxels that they were sought in."""
-    if place is None:
-        return candidates(attention, spacing_mm=spacing_mm, **detection), attention.size
-    axis, given = place
-    index = slice_index(given, attention.shape[axis])
-    flat = take_slice(attention, axis, index)
-    across = None if spacing_mm is None else np.delete(np.asarray(spacing_mm, float), axis)
-    found = candidates(flat, spacing_mm=across, **detection)
-    return replace(found, points=np.insert(found.points, axis, index, axis=1)), flat.size
 
 
 def memory_for(device: torch.device, at_once: int = 1) -> float:

@@ -104,7 +104,7 @@ def test_peaks_are_sought_in_the_annotated_slice_alone(cohort: Path, trained: Pa
         assert np.array_equal(found[name].coordinates[:, :2], flat.points)
         # A share of the count of the whole volume, whose training images had 13x11x9 voxels.
         assert np.allclose(
-            found[name].scores, flat.masses * whole.attention[..., index].size / (13 * 11 * 9), rtol=1e-4
+            found[name].scores, flat.scores * whole.attention[..., index].size / (13 * 11 * 9), rtol=1e-4
         )
     (tmp_path / "table.csv").write_text("\n".join(lines).replace(",2", ",two"))
     assert "row 2 (id a): 'two' is no number" in fails(*arguments, "--out", tmp_path / "none")

@@ -13,6 +13,7 @@ from tests.test_cli import fails, run
 from weakspot.data.phantom.anatomy import Sources
 from weakspot.data.phantom.settings import REGIONS
 from weakspot.detection import Candidates
+from weakspot.detection.peaks import SCORES
 from weakspot.errors import InputError
 from weakspot.predict import Prediction
 from weakspot.settings import from_dict, to_dict
@@ -203,6 +204,7 @@ def test_records_hold_figures_and_what_tests_need(small: Place):
         low, high = result["height"]["fauc"]["ci95"]
         assert len(result["fauc_resampled"]) == RESAMPLES_KEPT
         assert low <= np.nanmean(np.array(result["fauc_resampled"], float)) <= high
+        assert all(0 <= result[score]["fauc"]["value"] <= 1 for score in SCORES)
     # Same phantoms, same PVS; and intensity needs no network but for the count.
     assert results.phantoms["faint", "midbrain"]["counts"] == made["counts"]
     own, unseen = (results.evaluations[name, "intensity", "midbrain"][0] for name in ("faint", "faint_unseen"))

@@ -22,6 +22,8 @@ def record(fauc: float, fp: float = 1.0, width: float = 2.0, noise: float = 1.0)
     each = np.resize([fp, fp + 0.5], PHANTOMS).tolist()
     return {
         "height": {"fauc": figure, "fpavg": {"value": float(np.mean(each)), "ci95": [0.0, 9.0]}},
+        "mass": {"fauc": figure},
+        "prominence": {"fauc": figure},
         "fauc_resampled": (fauc + noise * SPREAD).tolist(),
         "fp": each,
         "width_mm": [None, *[width] * (PHANTOMS - 1)],

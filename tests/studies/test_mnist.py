@@ -11,6 +11,7 @@ from PIL import Image
 
 from weakspot.data.digit_pools import load_pools
 from weakspot.data.digits import Grids
+from weakspot.detection.peaks import SCORES
 from weakspot.errors import InputError
 from weakspot.settings import to_dict
 from weakspot.studies.digits import digit_recipe
@@ -110,7 +111,7 @@ def run(place: Place, source: Path, **chosen: object) -> list[Outcome]:
 
 def test_a_run_leaves_figures_with_intervals_curves_and_maps(small: Place):
     result = small.record("evaluate-regression-gp_unet-4-seed0")["result"]
-    for score in ("height", "mass"):
+    for score in SCORES:
         for figure in ("fauc", "sensitivity"):
             low, high = result[score][figure]["ci95"]
             assert 0 <= low <= result[score][figure]["value"] <= high <= 1

@@ -132,6 +132,7 @@ def study(folder: Path, objective: str) -> Place:
     result = {
         "height": dict.fromkeys(("fauc", "sensitivity", "fpavg", "fnavg"), figure),
         "mass": {"fauc": figure},
+        "prominence": {"fauc": figure},
         "curve": np.linspace(0, 1, 61).tolist(),
         "maps": {"spread": 0.1, "empty": None},
         "shown": {"most": {"high": 2.0, "predicted": 1.0, "targets": [[13.5, 13.5]]}},

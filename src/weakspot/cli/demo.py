@@ -98,7 +98,7 @@ def demo(
         "settings": run.settings,
         "seconds": round(time.monotonic() - started, 1),
         **best.evaluation.to_dict(),
-        "mass": found["mass"].evaluation.to_dict(),
+        **{score: each.evaluation.to_dict() for score, each in found.items() if each is not best},
         "paper": paper,
     }
     write_json(out / "result.json", result)

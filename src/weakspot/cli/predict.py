@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from weakspot.predict_files import File, FileSettings, FoundInFile
     from weakspot.training.run import Run
 
-Score = StrEnum("Score", ["height", "mass"])
+Score = StrEnum("Score", ["height", "mass", "prominence"])
 
 
 def predict(
@@ -26,9 +26,12 @@ def predict(
         str | None,
         typer.Option(help="cam, gated, grad_cam, grad, guided_backprop, intensity; the network's own unless given."),
     ] = None,
-    score: Annotated[Score, typer.Option(help="height of the peak, or mass: the share of the count it carries.")] = (
-        Score.height
-    ),
+    score: Annotated[
+        Score,
+        typer.Option(
+            help="height of the peak; its prominence: above the saddle to a higher one; mass: its share of the count."
+        ),
+    ] = (Score.height),
     size: Annotated[int | None, typer.Option(min=1, help="Voxels of the maximum filter; 6 unless given.")] = None,
     size_mm: Annotated[
         float | None,

@@ -8,16 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def basin_sums(
-    positive: NDArray[Any], summits: NDArray[Any], peaks: NDArray[np.intp], window: Sequence[int]
-) -> NDArray[np.float64]:
-    """Return the sum of the map over the basin of each peak.
+def ascend(positive: NDArray[Any], summits: NDArray[Any]) -> NDArray[Any]:
+    """Return the summit that each positive voxel leads to, by its number; 0 where the map is zero.
 
     Steepest ascent, the highest of the neighbours again and again, leads every positive voxel to a local
-    maximum, as water runs in the "rain falling" watershed; nothing is quantised. From a maximum that is no
-    peak, because one within its window is higher, the ascent goes on from the highest voxel of that window.
-    So the basins part the positive voxels among the peaks, and the sums add up to the sum of the map. On
-    level ground below a maximum (a terrace) the way leads to where it first rises.
+    maximum, as water runs in the "rain falling" watershed; nothing is quantised. On level ground below a
+    maximum (a terrace) the way leads to where it first rises.
 
     Parameters
     ----------
@@ -25,6 +21,36 @@ def basin_sums(
         The map without negative values.
     summits : (*spatial) int
         Numbers the local maxima: connected equal voxels that no neighbour of theirs exceeds; 0 elsewhere.
+
+    Returns
+    -------
+    (*spatial) int
+    """
+    # A border of zeros keeps flat neighbour indices inside the array, and nothing climbs to it.
+    heights, padded = np.pad(positive, 1), np.pad(summits, 1)
+    uphill = _highest(heights, [3] * heights.ndim)
+    flat_heights, flat_summits = heights.ravel(), padded.ravel()
+
+    # Voxels that nothing near exceeds, and that are still no summit: the inside of terraces.
+    level = (uphill == np.arange(len(uphill))) & (flat_heights > 0) & (flat_summits == 0)
+    _cross(level, flat_heights, uphill, heights.shape)
+
+    uphill = _to_the_end(uphill)
+    return np.asarray(flat_summits[uphill].reshape(heights.shape)[(slice(1, -1),) * heights.ndim])
+
+
+def basin_sums(
+    positive: NDArray[Any], summits: NDArray[Any], peaks: NDArray[np.intp], window: Sequence[int]
+) -> NDArray[np.float64]:
+    """Return the sum of the map over the basin of each peak.
+
+    The basin of a summit is what ascends to it (`ascend`). From a summit that is no peak, because a voxel within
+    its window is higher, the ascent goes on from the highest voxel of that window. So the basins part the positive
+    voxels among the peaks, and the sums add up to the sum of the map.
+
+    Parameters
+    ----------
+    positive, summits : as for `ascend`
     peaks : (n, dims) int
         The voxel that stands for each peak.
     window : (dims,) int
@@ -34,28 +60,22 @@ def basin_sums(
     -------
     (n,)
     """
-    # A border of zeros keeps flat neighbour indices inside the array, and nothing climbs to it.
-    heights, summits = np.pad(positive, 1), np.pad(summits, 1)
-    peak_voxels = np.ravel_multi_index(tuple(peaks.T + 1), heights.shape)
-    uphill = _highest(heights, [3] * heights.ndim)
-    flat_heights, flat_summits = heights.ravel(), summits.ravel()
+    reached, numbers = ascend(positive, summits).ravel(), summits.ravel()
+    of_peaks = summits[tuple(peaks.T)]
+    on_top = np.flatnonzero(numbers)
+    first = np.zeros(numbers.max() + 1, np.intp)  # voxel of each summit
+    first[numbers[on_top[::-1]]] = on_top[::-1]
+    onward = np.arange(len(first))
+    suppressed = np.setdiff1d(onward[1:], of_peaks)
+    onward[suppressed] = reached[_highest(positive, window)[first[suppressed]]]
+    return np.asarray(np.bincount(_to_the_end(onward)[reached], positive.ravel(), len(first))[of_peaks], float)
 
-    # Voxels that nothing near exceeds, and that are still no summit: the inside of terraces.
-    level = (uphill == np.arange(len(uphill))) & (flat_heights > 0) & (flat_summits == 0)
-    _cross(level, flat_heights, uphill, heights.shape)
 
-    # All voxels of a summit lead to one of them: to the peak, or to the first if it is suppressed.
-    on_top = np.flatnonzero(flat_summits)
-    roots = np.zeros(summits.max() + 1, np.intp)
-    roots[flat_summits[on_top[::-1]]] = on_top[::-1]
-    roots[flat_summits[peak_voxels]] = peak_voxels
-    uphill[on_top] = roots[flat_summits[on_top]]
-    suppressed = np.setdiff1d(roots[roots > 0], peak_voxels)
-    uphill[suppressed] = _highest(heights, window)[suppressed]
-
-    while not np.array_equal(further := uphill[uphill], uphill):
-        uphill = further
-    return np.asarray(np.bincount(uphill, flat_heights, len(uphill))[peak_voxels], float)
+def _to_the_end(onward: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Follow each index to where it ends, which leads to itself."""
+    while not np.array_equal(further := onward[onward], onward):
+        onward = further
+    return onward
 
 
 def _highest(heights: NDArray[Any], window: Sequence[int]) -> NDArray[np.intp]:

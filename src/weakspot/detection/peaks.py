@@ -1,7 +1,7 @@
 """Candidates: the local maxima of an attention map (paper 3.6, 3.7), in any number of dimensions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,10 +9,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from weakspot.detection.basins import basin_sums
+from weakspot.detection.prominence import prominences
 from weakspot.errors import InputError
 
 SIZE_VOX = 6  # of the maximum filter (section 3.7)
-SCORES = ("height", "mass")
+SCORES = ("height", "mass", "prominence")
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,37 +26,17 @@ class Candidates:
         Voxel indices.
     heights : (n,) float64
         The map at the points; above 0.
-    masses : (n,) float64 or None
-        The share of the count that each carries, see `candidates`; above 0.
-    score : "height" or "mass"
-        Which of the two the candidates are ordered by.
+    scores : (n,) float64
+        In descending order; above 0; the higher, the surer.
     """
 
     points: NDArray[np.float64]
     heights: NDArray[np.float64]
-    masses: NDArray[np.float64] | None = None
-    score: str = "height"
+    scores: NDArray[np.float64]
 
     def __len__(self) -> int:
         """Return the number of candidates."""
         return len(self.points)
-
-    @property
-    def scores(self) -> NDArray[np.float64]:
-        """The score of each candidate (n,), in descending order; the higher, the surer."""
-        if self.score == "height":
-            return self.heights
-        if self.masses is None:
-            raise InputError("these candidates have no masses: find them with score='mass', which gives both")
-        return self.masses
-
-    def ranked_by(self, score: str) -> "Candidates":
-        """Return the same candidates with the other score, in its order."""
-        _check_score(score)
-        chosen = replace(self, score=score)
-        order = np.lexsort((*self.points.T[::-1], -self.heights, -chosen.scores))
-        masses = None if self.masses is None else self.masses[order]
-        return Candidates(self.points[order], self.heights[order], masses, score)
 
 
 def candidates(
@@ -85,9 +66,11 @@ def candidates(
     size : of the box, one number or one per axis
         In voxels; in mm if ``spacing_mm`` is given, then rounded to whole voxels (a half up), at least 1.
     spacing_mm : (dims,) size of a voxel
-    score : "height" or "mass"
-        The map's value at the point (the paper's), or also its mass: the sum of the positive part of the map
-        over the peak's basin (`weakspot.detection.basins.basin_sums`) divided by the number of voxels of the
+    score
+        What candidates are ordered by: "height", the map's value at the point (the paper's); "prominence", its
+        height above the saddle to a higher maximum (`weakspot.detection.prominence.prominences`), by which of
+        several maxima on one object only the highest ranks high; or "mass", the sum of the positive part of the
+        map over the peak's basin (`weakspot.detection.basins.basin_sums`) divided by the number of voxels of the
         map.
 
     Notes
@@ -105,30 +88,33 @@ def candidates(
     Examples
     --------
     >>> found = candidates(np.array([[0, 1, 0, 0, 0, 0, 0, 3, 1]]), score="mass")
-    >>> found.points.tolist(), found.heights.tolist(), (found.masses * 9).tolist()
+    >>> found.points.tolist(), found.heights.tolist(), (found.scores * 9).tolist()
     ([[0.0, 7.0], [0.0, 1.0]], [3.0, 1.0], [4.0, 1.0])
+    >>> candidates(np.array([5, 4, 4.5, 0, 2]), size=2, score="prominence").scores.tolist()
+    [5.0, 2.0, 0.5]
     """
     attention = np.asarray(attention)
-    _check_score(score)
+    if score not in SCORES:
+        raise InputError(f"score {score!r}: choose one of {', '.join(SCORES)}")
     if wrong := np.count_nonzero(~np.isfinite(attention)):
         raise InputError(f"{wrong} of the {attention.size} values of the attention map are NaN or infinite")
     window = _window(size, spacing_mm, attention.ndim)
     if attention.size == 0 or attention.min() == attention.max():
         nothing = np.zeros(0)
-        return Candidates(np.zeros((0, attention.ndim)), nothing, nothing if score == "mass" else None, score)
+        return Candidates(np.zeros((0, attention.ndim)), nothing, nothing)
 
     positive = np.maximum(attention, 0)
     summits = _summits(positive)
     highest = positive == ndimage.maximum_filter(positive, size=window, mode="constant")
     peaks = _one_each(np.where(highest, summits, 0))
     heights = positive[tuple(peaks.T)].astype(float)
-    masses = basin_sums(positive, summits, peaks, window) / positive.size if score == "mass" else None
-    return Candidates(peaks.astype(float), heights, masses).ranked_by(score)
-
-
-def _check_score(score: str) -> None:
-    if score not in SCORES:
-        raise InputError(f"score {score!r}: choose one of {', '.join(SCORES)}")
+    scores = heights
+    if score == "mass":
+        scores = basin_sums(positive, summits, peaks, window) / positive.size
+    elif score == "prominence":
+        scores = prominences(positive, summits, peaks)
+    order = np.lexsort((*peaks.T[::-1], -heights, -scores))
+    return Candidates(peaks[order].astype(float), heights[order], scores[order])
 
 
 def _window(size: float | Sequence[float], spacing_mm: ArrayLike | None, dims: int) -> tuple[int, ...]:

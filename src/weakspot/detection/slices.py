@@ -1,11 +1,13 @@
 """One slice of a volume, taken before the peaks are sought in it (paper 3.7)."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from weakspot.detection.peaks import Candidates, candidates
 from weakspot.errors import InputError
 from weakspot.slices import slice_index
 
@@ -36,3 +38,32 @@ def take_slice(volume: NDArray[Any], axis: int, index: float | None = None) -> N
         raise InputError(f"slice axis {axis}: the map has {volume.ndim} axes")
     chosen = slice_index(math.nan if index is None else index, volume.shape[axis])
     return np.asarray(np.take(volume, chosen, axis))
+
+
+def candidates_in(
+    attention: NDArray[Any],
+    place: tuple[int, float] | None = None,
+    spacing_mm: ArrayLike | None = None,
+    **detection: Any,
+) -> Candidates:
+    """Find the candidates of a map, or of one slice of it, with all coordinates.
+
+    Parameters
+    ----------
+    attention : (*spatial)
+    place : axis and index of the slice, as for `take_slice`
+    spacing_mm : (dims,) size of a voxel
+    **detection : as for `weakspot.detection.candidates`; a mass is of what was searched
+
+    Examples
+    --------
+    >>> candidates_in(np.array([[0, 9, 0], [0, 0, 4]]), (0, 1)).points
+    array([[1., 2.]])
+    """
+    if place is None:
+        return candidates(attention, spacing_mm=spacing_mm, **detection)
+    axis, index = place
+    across = None if spacing_mm is None else np.delete(np.asarray(spacing_mm, float), axis)
+    found = candidates(take_slice(attention, axis, index), spacing_mm=across, **detection)
+    points = np.insert(found.points, axis % attention.ndim, slice_index(index, attention.shape[axis]), axis=1)
+    return replace(found, points=points)

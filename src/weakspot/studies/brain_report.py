@@ -11,7 +11,14 @@ from weakspot.studies.brain_claims import CLAIMS, NAMES, in_words
 from weakspot.studies.brain_figures import PHANTOMS, figures
 from weakspot.studies.brain_results import BrainResults, best_of, read_results, study_of, tables
 from weakspot.studies.brain_settings import MAX_FP, BrainSettings
-from weakspot.studies.brain_summary import conditions_table, standing, versions, what_was_run, widths_table
+from weakspot.studies.brain_summary import (
+    conditions_table,
+    scores_table,
+    standing,
+    versions,
+    what_was_run,
+    widths_table,
+)
 from weakspot.studies.published import FIGURES, published
 from weakspot.studies.units import Place
 from weakspot.studies.writing import beside_published, notes_of, titles
@@ -26,7 +33,7 @@ def write_report(place: Place, page: Path | None = None) -> str:
         laid_out = study_tables(results, ours, paper)
         return writing.Report(
             ours,
-            [*laid_out, widths_table(results), conditions_table(results)],
+            [*laid_out, widths_table(results), conditions_table(results), scores_table(results)],
             figures(results, study),
             lambda drawn, _: _page(place, study, results, paper, drawn, laid_out),
         )
@@ -78,6 +85,8 @@ def _page(
         conditions_table(results).markdown(),
         "## Sharpness",
         widths_table(results).markdown(),
+        "## Beyond the paper: other scores of candidates",
+        scores_table(results).markdown(),
         "## Figures",
         *drawn,
         "## Tables 1 to 4",

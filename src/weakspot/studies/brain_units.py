@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakspot.data.points import Points
+from weakspot.detection import candidates_in
+from weakspot.detection.peaks import SCORES
 from weakspot.devices import choose_device, choose_precision
 from weakspot.evaluation import evaluate
 from weakspot.predict import Prediction, predict
@@ -150,7 +152,7 @@ class Evaluation:
     @property
     def settings(self) -> dict[str, Any]:
         """Return what the result hangs on."""
-        chosen = {"method": self.method, "attention": self.attention}
+        chosen = {"method": self.method, "attention": self.attention, "scores": list(SCORES)}
         return {"training": self.training.settings, "phantoms": self.phantoms.settings, **chosen}
 
     def ready(self, place: Place) -> bool:
@@ -167,7 +169,7 @@ class Evaluation:
         slices = None if volumes.slices is None else [(SLICE_AXIS, float(each)) for each in volumes.slices]
         shown = volumes.fullest()
         truth = volumes.points()
-        points: list[Points] = []
+        points: dict[str, list[Points]] = {score: [] for score in SCORES}
         counts: list[float] = []
         widths: list[NDArray[np.float64]] = []
         offsets: list[NDArray[np.float64]] = []
@@ -182,20 +184,25 @@ class Evaluation:
             size=filter_size(sizes),
         )
         for index, each in enumerate(predictions):
-            points.append(Points(each.candidates.points, each.candidates.scores))
+            place_of = None if slices is None else slices[index]
+            for score, of_score in points.items():
+                found = candidates_in(each.attention, place_of, score=score, size=filter_size(sizes))
+                of_score.append(Points(found.points, found.scores))
             counts.append(each.count)
-            width, offset = self._responses(
-                each, truth[index].coordinates, None if slices is None else slices[index][1]
-            )
+            width, offset = self._responses(each, truth[index].coordinates, place_of and place_of[1])
             widths.append(width)
             offsets.append(offset)
             if index == shown[0] and self.condition == "default" and not self.training.seed:
                 kept = self._keep(place, volumes, each, images.batch([index])[0, 0], shown)
             tell(0.9 * (index + 1) / len(images))
-        judged = evaluate(volumes.detections(points, counts), volumes.truth(), conventions_of(sizes))
+        by_score = {
+            score: evaluate(volumes.detections(of_score, counts), volumes.truth(), conventions_of(sizes))
+            for score, of_score in points.items()
+        }
+        judged = by_score["height"]  # the paper's
         each_image = judged.point.per_image()
         return {
-            "height": of_evaluation(judged),
+            **{score: of_evaluation(each) for score, each in by_score.items()},
             "curve": short(judged.curve.read(CURVE_FP)),
             "fauc_resampled": [round(float(value), 4) for value in judged.fauc_resampled[:RESAMPLES_KEPT]],
             "fp": each_image["fp"],

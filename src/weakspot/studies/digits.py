@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from weakspot.data.digits import DigitGrids, Grids
 from weakspot.data.images import ImageStore
 from weakspot.data.points import Points
+from weakspot.detection import candidates
+from weakspot.detection.peaks import SCORES
 from weakspot.evaluation import Conventions, Evaluation, evaluate
 from weakspot.predict import Prediction, predict
 from weakspot.scenes import make_scenes
@@ -83,19 +85,19 @@ def find_on_grids(
 ) -> dict[str, Found]:
     """Find the digit on test grids and evaluate as the paper does: a hit is inside the digit's cell, FAUC 0-5.
 
-    Returns what was found by each score, "height" and "mass".
+    Returns what was found by each of `weakspot.detection.peaks.SCORES`.
     """
     store = examples(grids, "test")
     predictions = []
     images = (store.images.batch(np.array([index]))[0] for index in range(len(grids)))
-    for prediction in predict(run, images, method, device, score="mass"):
+    for prediction in predict(run, images, method, device):
         predictions.append(prediction)
         done()
     counts = np.array([each.count for each in predictions])
     conventions = Conventions(reach="inside", max_fp=MAX_FP, seed=seed)
     found = {}
-    for score in ("height", "mass"):
-        ranked = [each.candidates.ranked_by(score) for each in predictions]
+    for score in SCORES:
+        ranked = [candidates(each.attention, score=score) for each in predictions]
         points = [Points(each.points, each.scores) for each in ranked]
         scenes = make_scenes(points, grids.truth, store.ids, counts)
         found[score] = Found(predictions, points, counts, evaluate(*scenes, conventions))

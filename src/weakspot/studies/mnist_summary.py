@@ -12,6 +12,12 @@ from weakspot.studies.mnist import ALL, CELLS, COMPARED, METHODS, OBJECTIVES, VA
 from weakspot.studies.results import Cell, Results
 from weakspot.studies.units import Place
 
+ABOUT_SCORES = (
+    "Height, the map's value, is the paper's and that of all other figures. Prominence is the height above the saddle "
+    "to a higher maximum: of several maxima on one object only the highest ranks high. Mass is the sum of the map over "
+    "the peak's basin. `weakspot predict --score` takes each."
+)
+
 
 def what_was_run(place: Place, results: Results) -> str:
     """Return a list: how much, with which seeds, images and recipe, on which machines, in what time."""

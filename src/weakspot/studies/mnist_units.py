@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from weakspot.data.digits import Grids
+from weakspot.detection.peaks import SCORES
 from weakspot.devices import choose_device
 from weakspot.settings import to_dict
 from weakspot.studies.digits import Found, examples, find_on_grids
@@ -123,7 +124,8 @@ class Evaluation:
     @property
     def settings(self) -> dict[str, Any]:
         """Return what the result hangs on."""
-        return {"training": self.training.settings, "method": self.method, "attention": self.attention}
+        chosen = {"method": self.method, "attention": self.attention, "scores": list(SCORES)}
+        return {"training": self.training.settings, **chosen}
 
     def ready(self, place: Place) -> bool:
         """Say that no unit reads anything of it but the record."""
