@@ -34,7 +34,7 @@ DEFAULT_METHOD = {
 
 _MOST, _MOST_VOXELS = 40, 20_000_000  # images, and voxels of them, that tell how far maps lie off
 _SHARE = 0.75  # of the memory that estimates may fill: measured peaks are up to 1.3 times what was estimated
-_DETECTION_BYTES = {"height": 18.0, "mass": 57.0, "prominence": 107.0}  # a voxel, as measured by tracemalloc
+_DETECTION_BYTES = {"height": 18.0, "mass": 57.0, "prominence": 93.0}  # a voxel, as measured by tracemalloc
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,7 @@
 """The brain study: what it consists of, what its units hang on, and a small run of them."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -221,7 +222,8 @@ def test_responses_are_of_pvs_found_at_the_predicted_count(index: float | None):
     attention = np.zeros((20, 20, 9), np.float32)
     attention[5:7, 5, 4] = 1
     points = np.array([[6.0, 5, 4], [15, 15, 4], [1, 18, 4]])
-    found = Prediction(1.6, attention, Candidates(points, np.array([3.0, 2, 1])))
+    heights = np.array([3.0, 2, 1])
+    found = Prediction(1.6, attention, Candidates(points, heights, heights))
     truth = np.array([[5.0, 5, 4], [15, 12, 4], [1, 18, 4], [9, 9, 4]])
     widths, offsets = evaluation._responses(found, truth, index)
     dims = 3 if index is None else 2
@@ -264,6 +266,8 @@ def test_the_report_says_that_ours_are_phantoms(small: Place, tmp_path: Path):
         (title,) = (line for line in text.splitlines() if line.startswith(f"**Table {number}."))
         assert "ours are phantoms, not patients" in title
     assert "| midbrain | ours, phantoms | " in text
+    for score in SCORES:
+        assert re.search(rf"^\| Basal ganglia \| {score} \| .*\d", text, re.MULTILINE)
     for number in (7, 8, 10):
         assert (small.out / "figures" / f"figure_{number}.png").is_file()
     summary = json.loads((small.out / "summary.json").read_text())

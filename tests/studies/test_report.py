@@ -19,7 +19,7 @@ from weakspot.studies.mnist import ALL, study_units
 from weakspot.studies.mnist_data import MnistSettings
 from weakspot.studies.mnist_figures import figures
 from weakspot.studies.mnist_report import write_report
-from weakspot.studies.mnist_summary import standing
+from weakspot.studies.mnist_summary import scores_table, standing
 from weakspot.studies.published import published
 from weakspot.studies.readings import READINGS
 from weakspot.studies.results import read_results
@@ -132,7 +132,7 @@ def study(folder: Path, objective: str) -> Place:
     result = {
         "height": dict.fromkeys(("fauc", "sensitivity", "fpavg", "fnavg"), figure),
         "mass": {"fauc": figure},
-        "prominence": {"fauc": figure},
+        "prominence": {"fauc": {"value": value + 0.01}},
         "curve": np.linspace(0, 1, 61).tolist(),
         "maps": {"spread": 0.1, "empty": None},
         "shown": {"most": {"high": 2.0, "predicted": 1.0, "targets": [[13.5, 13.5]]}},
@@ -206,6 +206,11 @@ def test_the_page_says_what_was_run_and_what_was_not(tmp_path: Path):
             assert opened.info["dpi"] == pytest.approx((300, 300), abs=0.1)
     summary = json.loads((place.out / "summary.json").read_text())
     assert summary["mnist_classification_fauc"]["values"] == {"4": {"gp_unet": {"value": 77.1, "ci95": [76.5, 77.6]}}}
+
+
+def test_the_best_score_of_candidates_is_bold(tmp_path: Path):
+    table = scores_table(read_results(study(tmp_path / "study", "regression")))
+    assert "| GP-Unet | 4 | 97.8 | 97.8 | **98.8** |" in table.markdown()
 
 
 def test_the_page_stays_where_it_was_put(tmp_path: Path):

@@ -71,7 +71,7 @@ def _saddles(
         pair = np.concatenate([pair, np.minimum(one, other) * number + np.maximum(one, other)])
         value = np.concatenate([value, saddles])
         order = np.argsort(pair, kind="stable")
-        pair, first = np.unique(pair[order], return_index=True)
-        value = np.maximum.reduceat(value[order], first) if len(pair) else value
+        first = np.flatnonzero(np.diff(pair[order], prepend=-1))
+        pair, value = pair[order[first]], np.maximum.reduceat(value[order], first) if len(first) else value
     order = np.argsort(-value, kind="stable")
     return pair[order] // number, pair[order] % number, value[order]

@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from weakspot.detection.peaks import SCORES
 from weakspot.report.tables import Table, number
 from weakspot.studies import writing
 from weakspot.studies.cells import mean
 from weakspot.studies.claims import CLAIMS
 from weakspot.studies.fauc import NAMES, Fauc, digit_list, our_fauc, published_fauc
-from weakspot.studies.mnist import COMPARED, METHODS, OBJECTIVES, group_of
+from weakspot.studies.mnist import COMPARED, OBJECTIVES, group_of
 from weakspot.studies.mnist_figures import figures
-from weakspot.studies.mnist_summary import ABOUT_SCORES, standing, what_was_run
+from weakspot.studies.mnist_summary import scores_table, standing, what_was_run
 from weakspot.studies.published import FIGURES, published
 from weakspot.studies.readings import READINGS
 from weakspot.studies.results import Results, read_results, tables
@@ -82,7 +81,7 @@ def _page(
         "## What the text leaves open",
         _readings(results, paper),
         "## Beyond the paper: other scores of candidates",
-        _scores(results).markdown(),
+        scores_table(results).markdown(),
         "## Figures",
         *drawn,
         "## FAUC",
@@ -98,25 +97,6 @@ def _claims(ours: Fauc, theirs: Fauc, results: Results) -> str:
         said = "not in its tables" if verdict.holds is None else str(verdict)
         lines.append(f"| {claim.section} | {claim.text} | {claim.judge(ours, results)} | {said} |")
     return "\n".join(lines)
-
-
-def _scores(results: Results) -> Table:
-    """Return the mean FAUC of each method by each score of candidates."""
-    rows: list[tuple[str, ...]] = []
-    bold = set()
-    for method in METHODS:
-        cells = {
-            digit: [100 * np.mean([each[score]["fauc"]["value"] for each in seeds]) for score in SCORES]
-            for (objective, evaluated, digit), seeds in sorted(results.evaluations.items())
-            if objective == "regression" and evaluated == method
-        }
-        if cells:
-            means = [f"{value:.1f}" for value in np.mean(list(cells.values()), axis=0)]
-            bold |= {(len(rows), 2 + place) for place, value in enumerate(means) if value == max(means, key=float)}
-            rows.append((NAMES[method], digit_list(cells), *means))
-    title = "FAUC 0-5 (%), regression, mean over the digits run, by what candidates are scored by"
-    note = f"{ABOUT_SCORES} Bold: the highest."
-    return Table(title, ("method", "digits", *SCORES), tuple(rows), frozenset(bold), note)
 
 
 def _readings(results: Results, paper: Mapping[str, Any]) -> str:
