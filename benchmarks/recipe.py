@@ -46,7 +46,8 @@ def main() -> None:
             found = find_on_grids(run, others, method)
             fauc = {score: f"{100 * each.evaluation.fauc.value:.1f}" for score, each in found.items()}
             error = np.abs(found["height"].counts - others.counts).mean()
-            print(f"{method}: FAUC {fauc['height']} by height, {fauc['mass']} by mass; count error {error:.2f}")
+            by_score = ", ".join(f"{value} by {score}" for score, value in fauc.items())
+            print(f"{method}: FAUC {by_score}; count error {error:.2f}")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from tests.attention.test_displacement import beside, blob
 from tests.networks.test_networks import randomised
 from weakspot import predict as module
 from weakspot.attention.memory import peak_bytes
+from weakspot.detection import candidates
 from weakspot.errors import InputError
 from weakspot.predict import displacement_of, predict
 from weakspot.training.run import NetworkSettings, Run
@@ -43,6 +44,13 @@ def test_masses_are_in_the_unit_of_the_count_in_images_of_any_size(shape):
     negative = np.minimum(found.attention, 0).sum(dtype=float) / (64 * 44)
     explained = run.network.get_submodule("head").bias.item() + found.candidates.scores.sum() + negative
     assert found.count == pytest.approx(explained, rel=1e-4)
+
+
+def test_prominences_are_of_the_map_in_images_of_any_size():
+    [found] = predict(run_of(), images(1, (71, 80)), score="prominence")
+    expected = candidates(found.attention, score="prominence")
+    np.testing.assert_array_equal(found.candidates.scores, expected.scores)
+    assert (found.candidates.scores < found.candidates.heights).any()
 
 
 def test_the_count_is_the_networks_and_comes_from_the_pass_of_the_map():

@@ -106,6 +106,10 @@ def test_peaks_are_sought_in_the_annotated_slice_alone(cohort: Path, trained: Pa
         assert np.allclose(
             found[name].scores, flat.scores * whole.attention[..., index].size / (13 * 11 * 9), rtol=1e-4
         )
+    arguments[-1] = "prominence"
+    run(*arguments, "--out", tmp_path / "prominent", code=1)
+    found = read_points(tmp_path / "prominent" / "detections.csv")
+    assert np.allclose(found["b"].scores, candidates(whole.attention[..., 4], score="prominence").scores, rtol=1e-4)
     (tmp_path / "table.csv").write_text("\n".join(lines).replace(",2", ",two"))
     assert "row 2 (id a): 'two' is no number" in fails(*arguments, "--out", tmp_path / "none")
     (tmp_path / "table.csv").write_text("\n".join((f"{lines[0]},slice_axis", f"{lines[1]},k", f"{lines[2]},j")))
@@ -182,7 +186,7 @@ def test_scans_that_cannot_be_used_do_not_stop_the_others(cohort: Path, trained:
     assert counts["id"].tolist() == ["nan", "four", "nowhere", "small", "constant", "002"]
 
 
-@pytest.mark.parametrize("where", ["weakspot.predict_files.scaled", "weakspot.predict.candidates"])
+@pytest.mark.parametrize("where", ["weakspot.predict_files.scaled", "weakspot.predict.candidates_in"])
 def test_a_scan_that_memory_does_not_hold_stops_no_other(
     cohort: Path, trained: Path, tmp_path: Path, monkeypatch, where: str
 ):

@@ -142,6 +142,14 @@ def test_of_several_maxima_on_one_object_the_highest_stands_out():
     assert candidates(np.array([8, 1, 7, 4, 4, 5]), size=4, score="prominence").scores.tolist() == [8, 1]
 
 
+def test_of_equal_maxima_the_first_is_prominent_whatever_the_precision():
+    values = np.array([[5, 0], [0.2, 0], [0, 5]])
+    for precision in (np.float32, np.float64):
+        found = candidates(values.astype(precision), size=2, score="prominence")
+        assert found.points.tolist() == [[0, 0], [2, 1]]
+        assert found.scores.tolist() == [5, 5 - float(precision(0.2))]
+
+
 @given(LEVELS, SIZES)
 @settings(max_examples=200, deadline=None)
 def test_the_map_of_the_peaks_alone_has_the_same_peaks(values, size):

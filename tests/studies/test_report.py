@@ -19,10 +19,11 @@ from weakspot.studies.mnist import ALL, study_units
 from weakspot.studies.mnist_data import MnistSettings
 from weakspot.studies.mnist_figures import figures
 from weakspot.studies.mnist_report import write_report
-from weakspot.studies.mnist_summary import scores_table, standing
+from weakspot.studies.mnist_summary import standing
 from weakspot.studies.published import published
 from weakspot.studies.readings import READINGS
 from weakspot.studies.results import read_results
+from weakspot.studies.scores import scores_table
 from weakspot.studies.units import Place, key
 from weakspot.training.recipes import choose_recipe
 
@@ -209,8 +210,11 @@ def test_the_page_says_what_was_run_and_what_was_not(tmp_path: Path):
 
 
 def test_the_best_score_of_candidates_is_bold(tmp_path: Path):
-    table = scores_table(read_results(study(tmp_path / "study", "regression")))
-    assert "| GP-Unet | 4 | 97.8 | 97.8 | **98.8** |" in table.markdown()
+    results = read_results(study(tmp_path / "study", "regression"))
+    cell = "regression", "gp_unet", 4
+    table = scores_table(results, "title", ("method",), [(("GP-Unet",), [cell, cell]), (("none",), [])])
+    assert "| GP-Unet | 97.8 | 97.8 | **98.8** |" in table.markdown()
+    assert "| none | not defined | not defined | not defined |" in table.markdown()
 
 
 def test_the_page_stays_where_it_was_put(tmp_path: Path):

@@ -29,9 +29,10 @@ def predict(
     score: Annotated[
         Score,
         typer.Option(
-            help="height of the peak; its prominence: above the saddle to a higher one; mass: its share of the count."
+            help="height: the map at the peak; mass: its share of the count; prominence: its height above the saddle "
+            "to a higher peak."
         ),
-    ] = (Score.height),
+    ] = Score.height,
     size: Annotated[int | None, typer.Option(min=1, help="Voxels of the maximum filter; 6 unless given.")] = None,
     size_mm: Annotated[
         float | None,

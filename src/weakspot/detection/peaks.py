@@ -67,11 +67,12 @@ def candidates(
         In voxels; in mm if ``spacing_mm`` is given, then rounded to whole voxels (a half up), at least 1.
     spacing_mm : (dims,) size of a voxel
     score
-        What candidates are ordered by: "height", the map's value at the point (the paper's); "prominence", its
-        height above the saddle to a higher maximum (`weakspot.detection.prominence.prominences`), by which of
-        several maxima on one object only the highest ranks high; or "mass", the sum of the positive part of the
-        map over the peak's basin (`weakspot.detection.basins.basin_sums`) divided by the number of voxels of the
-        map.
+        What candidates are ordered by: "height", the map's value at the point (the paper's); "mass", the sum of the
+        positive part of the map over the peak's basin (`weakspot.detection.basins.basin_sums`) divided by the number
+        of voxels of the map; or "prominence", the height above the saddle to a higher maximum
+        (`weakspot.detection.prominence.prominences`; what the h-maxima transform and Fiji's Find Maxima cut by), by
+        which of several maxima on one object only the highest ranks high. Of two maxima of exactly equal height the
+        first in the order of indices counts as the higher, in a transposed map maybe the other.
 
     Notes
     -----

@@ -34,8 +34,8 @@ def prominences(positive: NDArray[Any], summits: NDArray[Any], peaks: NDArray[np
     (n,)
     """
     number = int(summits.max())
-    heights = np.zeros(number + 1)
-    heights[summits.ravel()] = np.where(summits, positive, 0).ravel()
+    heights, top = np.zeros(number + 1), summits > 0
+    heights[summits[top]] = positive[top]
     found = heights.copy()
     highest = np.arange(number + 1)  # way to the highest summit of what has been joined
 

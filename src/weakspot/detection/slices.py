@@ -51,9 +51,14 @@ def candidates_in(
     Parameters
     ----------
     attention : (*spatial)
-    place : axis and index of the slice, as for `take_slice`
+    place : axis and index of the slice, as for `take_slice`; the index may be NaN for the middle one
     spacing_mm : (dims,) size of a voxel
     **detection : as for `weakspot.detection.candidates`; a mass is of what was searched
+
+    Raises
+    ------
+    InputError
+        As `take_slice` and `weakspot.detection.candidates`, and for a spacing of other axes than the map's.
 
     Examples
     --------
@@ -63,7 +68,10 @@ def candidates_in(
     if place is None:
         return candidates(attention, spacing_mm=spacing_mm, **detection)
     axis, index = place
+    flat = take_slice(attention, axis, index)
+    if spacing_mm is not None and np.size(spacing_mm) != attention.ndim:
+        raise InputError(f"a spacing of {spacing_mm} mm: the map has {attention.ndim} axes")
     across = None if spacing_mm is None else np.delete(np.asarray(spacing_mm, float), axis)
-    found = candidates(take_slice(attention, axis, index), spacing_mm=across, **detection)
+    found = candidates(flat, spacing_mm=across, **detection)
     points = np.insert(found.points, axis % attention.ndim, slice_index(index, attention.shape[axis]), axis=1)
     return replace(found, points=points)

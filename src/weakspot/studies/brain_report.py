@@ -8,18 +8,12 @@ from weakspot.data.phantom.settings import REGIONS
 from weakspot.report.tables import Table
 from weakspot.studies import writing
 from weakspot.studies.brain_claims import CLAIMS, NAMES, in_words
-from weakspot.studies.brain_figures import PHANTOMS, figures
+from weakspot.studies.brain_figures import PHANTOMS, figures, heading
 from weakspot.studies.brain_results import BrainResults, best_of, read_results, study_of, tables
 from weakspot.studies.brain_settings import MAX_FP, BrainSettings
-from weakspot.studies.brain_summary import (
-    conditions_table,
-    scores_table,
-    standing,
-    versions,
-    what_was_run,
-    widths_table,
-)
+from weakspot.studies.brain_summary import conditions_table, standing, versions, what_was_run, widths_table
 from weakspot.studies.published import FIGURES, published
+from weakspot.studies.scores import scores_table
 from weakspot.studies.units import Place
 from weakspot.studies.writing import beside_published, notes_of, titles
 
@@ -33,7 +27,7 @@ def write_report(place: Place, page: Path | None = None) -> str:
         laid_out = study_tables(results, ours, paper)
         return writing.Report(
             ours,
-            [*laid_out, widths_table(results), conditions_table(results), scores_table(results)],
+            [*laid_out, widths_table(results), conditions_table(results), _scores(results)],
             figures(results, study),
             lambda drawn, _: _page(place, study, results, paper, drawn, laid_out),
         )
@@ -86,12 +80,20 @@ def _page(
         "## Sharpness",
         widths_table(results).markdown(),
         "## Beyond the paper: other scores of candidates",
-        scores_table(results).markdown(),
+        _scores(results).markdown(),
         "## Figures",
         *drawn,
         "## Tables 1 to 4",
         *(table.markdown() for table in laid_out),
     ]
+
+
+def _scores(results: BrainResults) -> Table:
+    """Return the FAUC of each method in each region by each score of candidates."""
+    cells = ((region, method, ("default", method, region)) for region in REGIONS for method in NAMES)
+    rows = (((heading(region), NAMES[method]), [cell]) for region, method, cell in cells if cell in results.evaluations)
+    title = f"FAUC, 0-15 false positives a scan (%), by what candidates are scored by; {PHANTOMS}"
+    return scores_table(results, title, ("region", "method"), rows)
 
 
 def _seeds(results: BrainResults) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from weakspot.data.phantom.settings import REGIONS
-from weakspot.detection.peaks import SCORES
 from weakspot.report.tables import Table
 from weakspot.studies.brain import EVALUATED, METHODS
 from weakspot.studies.brain_claims import AHEAD, NAMES, OUTSHONE, WEAK, beside_rater
@@ -16,7 +15,7 @@ from weakspot.studies.brain_results import BrainResults, Difference
 from weakspot.studies.brain_settings import CONDITIONS, BrainSettings
 from weakspot.studies.cells import figure_of
 from weakspot.studies.fauc import ranking
-from weakspot.studies.mnist_summary import ABOUT_SCORES, machines_of
+from weakspot.studies.mnist_summary import machines_of
 
 
 def what_was_run(study: BrainSettings, results: BrainResults) -> str:
@@ -163,27 +162,3 @@ def versions(results: BrainResults) -> str:
     """Name the versions of weakspot that evaluated."""
     found = Counter(each["weakspot"] for seeds in results.evaluations.values() for each in seeds if each["weakspot"])
     return ", ".join(f"{number} by weakspot {version}" for version, number in sorted(found.items()))
-
-
-def scores_table(results: BrainResults) -> Table:
-    """Return FAUC of every method by each score of candidates."""
-    rows: list[tuple[str, ...]] = []
-    bold = set()
-    for region in REGIONS:
-        cells = {method: results.evaluations.get(("default", method, region), []) for method in METHODS}
-        found = {
-            method: [100 * float(np.mean([each[score]["fauc"]["value"] for each in seeds])) for score in SCORES]
-            for method, seeds in cells.items()
-            if seeds
-        }
-        for place, score in enumerate(SCORES):
-            bold |= {
-                (len(rows), 2 + column)
-                for column, method in enumerate(METHODS)
-                if method in found and found[method][place] == max(found[method])
-            }
-            values = (f"{found[method][place]:.1f}" if method in found else "not run" for method in METHODS)
-            rows.append((heading(region), score, *values))
-    title = f"FAUC, 0-15 false positives a scan (%), by what candidates are scored by; {PHANTOMS}"
-    note = f"{ABOUT_SCORES} Bold: the highest of a method."
-    return Table(title, ("region", "score", *NAMES.values()), tuple(rows), frozenset(bold), note)

@@ -169,6 +169,7 @@ class Evaluation:
         slices = None if volumes.slices is None else [(SLICE_AXIS, float(each)) for each in volumes.slices]
         shown = volumes.fullest()
         truth = volumes.points()
+        size = filter_size(sizes)
         points: dict[str, list[Points]] = {score: [] for score in SCORES}
         counts: list[float] = []
         widths: list[NDArray[np.float64]] = []
@@ -181,15 +182,15 @@ class Evaluation:
             choose_device(self.training.device),
             tile="auto",
             slices=slices,
-            size=filter_size(sizes),
+            size=size,
         )
         for index, each in enumerate(predictions):
-            place_of = None if slices is None else slices[index]
+            within = None if slices is None else slices[index]
             for score, of_score in points.items():
-                found = candidates_in(each.attention, place_of, score=score, size=filter_size(sizes))
+                found = candidates_in(each.attention, within, score=score, size=size)
                 of_score.append(Points(found.points, found.scores))
             counts.append(each.count)
-            width, offset = self._responses(each, truth[index].coordinates, place_of and place_of[1])
+            width, offset = self._responses(each, truth[index].coordinates, None if within is None else within[1])
             widths.append(width)
             offsets.append(offset)
             if index == shown[0] and self.condition == "default" and not self.training.seed:

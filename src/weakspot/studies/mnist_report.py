@@ -12,12 +12,13 @@ from weakspot.studies import writing
 from weakspot.studies.cells import mean
 from weakspot.studies.claims import CLAIMS
 from weakspot.studies.fauc import NAMES, Fauc, digit_list, our_fauc, published_fauc
-from weakspot.studies.mnist import COMPARED, OBJECTIVES, group_of
+from weakspot.studies.mnist import COMPARED, METHODS, OBJECTIVES, group_of
 from weakspot.studies.mnist_figures import figures
-from weakspot.studies.mnist_summary import scores_table, standing, what_was_run
+from weakspot.studies.mnist_summary import standing, what_was_run
 from weakspot.studies.published import FIGURES, published
 from weakspot.studies.readings import READINGS
 from weakspot.studies.results import Results, read_results, tables
+from weakspot.studies.scores import scores_table
 from weakspot.studies.units import Place
 from weakspot.studies.writing import beside_published, notes_of, titles
 
@@ -81,7 +82,7 @@ def _page(
         "## What the text leaves open",
         _readings(results, paper),
         "## Beyond the paper: other scores of candidates",
-        scores_table(results).markdown(),
+        _scores(results).markdown(),
         "## Figures",
         *drawn,
         "## FAUC",
@@ -97,6 +98,16 @@ def _claims(ours: Fauc, theirs: Fauc, results: Results) -> str:
         said = "not in its tables" if verdict.holds is None else str(verdict)
         lines.append(f"| {claim.section} | {claim.text} | {claim.judge(ours, results)} | {said} |")
     return "\n".join(lines)
+
+
+def _scores(results: Results) -> Table:
+    """Return the mean FAUC of each method under regression by each score of candidates."""
+    cells = {
+        method: sorted(cell for cell in results.evaluations if cell[:2] == ("regression", method)) for method in METHODS
+    }
+    rows = [((NAMES[name], digit_list(cell[2] for cell in of)), of) for name, of in cells.items() if of]
+    title = "FAUC 0-5 (%), regression, mean over the digits run, by what candidates are scored by"
+    return scores_table(results, title, ("method", "digits"), rows)
 
 
 def _readings(results: Results, paper: Mapping[str, Any]) -> str:

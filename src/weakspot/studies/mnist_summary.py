@@ -6,18 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from weakspot.detection.peaks import SCORES
 from weakspot.report.tables import Table
 from weakspot.studies.fauc import NAMES, Fauc, digit_list, digits_of, mean_fauc, ranking
 from weakspot.studies.mnist import ALL, CELLS, COMPARED, METHODS, OBJECTIVES, VARIANTS, objective_of
 from weakspot.studies.results import Cell, Results
 from weakspot.studies.units import Place
-
-ABOUT_SCORES = (
-    "Height, the map's value, is the paper's and that of all other figures. Prominence is the height above the saddle "
-    "to a higher maximum: of several maxima on one object only the highest ranks high. Mass is the sum of the map over "
-    "the peak's basin. `weakspot predict --score` takes each."
-)
 
 
 def what_was_run(place: Place, results: Results) -> str:
@@ -128,22 +121,3 @@ def _rankings(ours: Fauc, theirs: Fauc, objective: str) -> Iterator[str]:
                 yield f"{objective}, {which} {digit_list(digits)}{without}, {whose}: {ranking(means)}"
         fewest = min(map(len, left.values()))
         left = {method: digits for method, digits in left.items() if len(digits) > fewest}
-
-
-def scores_table(results: Results) -> Table:
-    """Return the mean FAUC of each method by each score of candidates."""
-    rows: list[tuple[str, ...]] = []
-    bold = set()
-    for method in METHODS:
-        cells = {
-            digit: [100 * np.mean([each[score]["fauc"]["value"] for each in seeds]) for score in SCORES]
-            for (objective, evaluated, digit), seeds in sorted(results.evaluations.items())
-            if objective == "regression" and evaluated == method
-        }
-        if cells:
-            means = [f"{value:.1f}" for value in np.mean(list(cells.values()), axis=0)]
-            bold |= {(len(rows), 2 + place) for place, value in enumerate(means) if value == max(means, key=float)}
-            rows.append((NAMES[method], digit_list(cells), *means))
-    title = "FAUC 0-5 (%), regression, mean over the digits run, by what candidates are scored by"
-    note = f"{ABOUT_SCORES} Bold: the highest."
-    return Table(title, ("method", "digits", *SCORES), tuple(rows), frozenset(bold), note)

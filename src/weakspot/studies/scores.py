@@ -1,0 +1,42 @@
+"""What detection comes to by each score of candidates, beyond the paper's."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from weakspot.detection.peaks import SCORES
+from weakspot.report.tables import Table, number
+from weakspot.studies.cells import Evaluated, mean
+
+_NOTE = (
+    "Height, the map's value, is the paper's and that of all other figures. Mass is the sum of the map over the peak's "
+    "basin. Prominence is the height above the saddle to a higher maximum: of several maxima on one object only the "
+    "highest ranks high, but so does only the brighter of two objects that touch. `weakspot predict --score` takes "
+    "each. Bold: the highest."
+)
+
+
+def scores_table(
+    results: Evaluated, title: str, header: Sequence[str], rows: Iterable[tuple[Sequence[str], Sequence[Any]]]
+) -> Table:
+    """Return a table of the FAUC by each score, in percent.
+
+    Parameters
+    ----------
+    results : what was evaluated
+    title : of the table
+    header : of the columns before those of the scores
+    rows : what stands in these, and the cells that the row is the mean of
+    """
+    table: list[tuple[str, ...]] = []
+    bold = set()
+    for names, cells in rows:
+        found = [
+            mean(mean(each[score]["fauc"]["value"] for each in results.evaluations[cell]) for cell in cells)
+            for score in SCORES
+        ]
+        printed = [number(value, form="{:.1f}", unit=100) for value in found]
+        known = [text for text, value in zip(printed, found, strict=True) if value is not None]
+        highest = max(known, key=float, default=None)
+        bold |= {(len(table), len(names) + place) for place, value in enumerate(printed) if value == highest}
+        table.append((*names, *printed))
+    return Table(title, (*header, *SCORES), tuple(table), frozenset(bold), _NOTE)
