@@ -125,7 +125,7 @@ def predict(
             for count, attention, residual in zip(counts, maps.numpy(), residuals, strict=True):
                 cropped = attention[window]
                 if displaced_vox is not None:
-                    cropped = ndimage.shift(cropped, -np.rint(displaced_vox), order=0)
+                    cropped = moved_back(cropped, displaced_vox)
                 place = next(places)
                 found = candidates_in(cropped, place, next(spacings), **detection)
                 if score == "mass" and _is_tied_to_size(run, network):
@@ -170,6 +170,11 @@ def displacement_of(
         if len(chosen) == _MOST or sum(each.numel() for each in chosen) > _MOST_VOXELS:
             break
     return displacement(method, network, chosen)
+
+
+def moved_back(attention: NDArray[np.float32], displaced_vox: Sequence[float]) -> NDArray[np.float32]:
+    """Return a map (*spatial) moved back by how far it lies off (dims,), in whole voxels; zero where nothing was."""
+    return np.asarray(ndimage.shift(attention, -np.rint(displaced_vox), order=0))
 
 
 def choose_method(run: Run, method: str | None = None) -> str:

@@ -34,6 +34,7 @@ from weakspot.studies.brain_units import CURVE_FP, RESAMPLES_KEPT, Evaluation, T
 from weakspot.studies.brain_widths import response_widths
 from weakspot.studies.published import published
 from weakspot.studies.runner import run_here
+from weakspot.studies.scores import CENTRED
 from weakspot.studies.units import Place, done, key, pending
 
 SETTINGS = BrainSettings(SIZES["laptop"], brain_recipes(), {"map": "hash"})
@@ -205,7 +206,9 @@ def test_records_hold_figures_and_what_tests_need(small: Place):
         low, high = result["height"]["fauc"]["ci95"]
         assert len(result["fauc_resampled"]) == RESAMPLES_KEPT
         assert low <= np.nanmean(np.array(result["fauc_resampled"], float)) <= high
-        assert all(0 <= result[score]["fauc"]["value"] <= 1 for score in SCORES)
+        scores = SCORES if result["displaced_vox"] is None else (*SCORES, *CENTRED)
+        assert all(0 <= result[score]["fauc"]["value"] <= 1 for score in scores)
+        assert (set(CENTRED) & result.keys() == set(CENTRED)) == (result["displaced_vox"] is not None)
     # Same phantoms, same PVS; and intensity needs no network but for the count.
     assert results.phantoms["faint", "midbrain"]["counts"] == made["counts"]
     own, unseen = (results.evaluations[name, "intensity", "midbrain"][0] for name in ("faint", "faint_unseen"))
@@ -266,7 +269,11 @@ def test_the_report_says_that_ours_are_phantoms(small: Place, tmp_path: Path):
         (title,) = (line for line in text.splitlines() if line.startswith(f"**Table {number}."))
         assert "ours are phantoms, not patients" in title
     assert "| midbrain | ours, phantoms | " in text
-    assert re.search(r"^\| Basal ganglia \| Grad( \| [*]*\d+\.\d[*]*){3} \|$", text, re.MULTILINE)
+    assert re.search(
+        r"^\| Basal ganglia \| Grad( \| [*]*\d+\.\d[*]*){3}( \| ([*]*\d+\.\d[*]*|not defined)){3} \|$",
+        text,
+        re.MULTILINE,
+    )
     for number in (7, 8, 10):
         assert (small.out / "figures" / f"figure_{number}.png").is_file()
     summary = json.loads((small.out / "summary.json").read_text())

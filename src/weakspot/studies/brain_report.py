@@ -93,7 +93,7 @@ def _scores(results: BrainResults) -> Table:
     cells = ((region, method, ("default", method, region)) for region in REGIONS for method in NAMES)
     rows = (((heading(region), NAMES[method]), [cell]) for region, method, cell in cells if cell in results.evaluations)
     title = f"FAUC, 0-15 false positives a scan (%), by what candidates are scored by; {PHANTOMS}"
-    return scores_table(results, title, ("region", "method"), rows)
+    return scores_table(results, title, ("region", "method"), rows, centred=True)
 
 
 def _seeds(results: BrainResults) -> str:

@@ -1,5 +1,6 @@
 """The work of the brain study beside making phantoms: to train a network, and to evaluate one with a method."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,12 +13,13 @@ from weakspot.detection import candidates_in
 from weakspot.detection.peaks import SCORES
 from weakspot.devices import choose_device, choose_precision
 from weakspot.evaluation import evaluate
-from weakspot.predict import Prediction, predict
+from weakspot.predict import Prediction, displacement_of, moved_back, predict
 from weakspot.settings import to_dict
 from weakspot.studies.brain_data import Phantoms, Volumes, conventions_of, filter_size, read_volumes
 from weakspot.studies.brain_settings import MAX_FP, SLICE_AXIS, BrainSettings
 from weakspot.studies.brain_widths import response_widths
 from weakspot.studies.recording import keep_map, keep_picture, of_evaluation, of_training, short
+from weakspot.studies.scores import CENTRED
 from weakspot.studies.units import Place
 from weakspot.training.memory import check_memory
 from weakspot.training.recipes import Recipe
@@ -152,7 +154,7 @@ class Evaluation:
     @property
     def settings(self) -> dict[str, Any]:
         """Return what the result hangs on."""
-        chosen = {"method": self.method, "attention": self.attention, "scores": list(SCORES)}
+        chosen = {"method": self.method, "attention": self.attention, "scores": [*SCORES, *CENTRED]}
         return {"training": self.training.settings, "phantoms": self.phantoms.settings, **chosen}
 
     def ready(self, place: Place) -> bool:
@@ -170,7 +172,10 @@ class Evaluation:
         shown = volumes.fullest()
         truth = volumes.points()
         size = filter_size(sizes)
-        points: dict[str, list[Points]] = {score: [] for score in SCORES}
+        device = choose_device(self.training.device)
+        mirrored = (images.batch([index])[0] for index in range(len(images)))
+        displaced = displacement_of(run, mirrored, self.attention, device)
+        points: dict[str, list[Points]] = {}
         counts: list[float] = []
         widths: list[NDArray[np.float64]] = []
         offsets: list[NDArray[np.float64]] = []
@@ -179,16 +184,19 @@ class Evaluation:
             run,
             (images.batch([index])[0] for index in range(len(images))),
             self.attention,
-            choose_device(self.training.device),
+            device,
             tile="auto",
             slices=slices,
             size=size,
         )
         for index, each in enumerate(predictions):
             within = None if slices is None else slices[index]
-            for score, of_score in points.items():
-                found = candidates_in(each.attention, within, score=score, size=size)
-                of_score.append(Points(found.points, found.scores))
+            maps = {"": each.attention}
+            if displaced is not None:
+                maps["centred_"] = moved_back(each.attention, displaced)
+            for (prefix, attention), score in itertools.product(maps.items(), SCORES):
+                found = candidates_in(attention, within, score=score, size=size)
+                points.setdefault(prefix + score, []).append(Points(found.points, found.scores))
             counts.append(each.count)
             width, offset = self._responses(each, truth[index].coordinates, None if within is None else within[1])
             widths.append(width)
@@ -204,6 +212,7 @@ class Evaluation:
         each_image = judged.point.per_image()
         return {
             **{score: of_evaluation(each) for score, each in by_score.items()},
+            "displaced_vox": None if displaced is None else short(displaced),
             "curve": short(judged.curve.read(CURVE_FP)),
             "fauc_resampled": [round(float(value), 4) for value in judged.fauc_resampled[:RESAMPLES_KEPT]],
             "fp": each_image["fp"],

@@ -13,10 +13,19 @@ _NOTE = (
     "highest ranks high, but so does only the brighter of two objects that touch. `weakspot predict --score` takes "
     "each. Bold: the highest."
 )
+CENTRED = {f"centred_{score}": f"{score}, centred" for score in SCORES}
+_CENTRED = (
+    " Centred: maps moved back by how far off they lie, as mirrored images tell without any location, in whole voxels "
+    "(`predict --centre`); where that cannot be told, not defined."
+)
 
 
 def scores_table(
-    results: Evaluated, title: str, header: Sequence[str], rows: Iterable[tuple[Sequence[str], Sequence[Any]]]
+    results: Evaluated,
+    title: str,
+    header: Sequence[str],
+    rows: Iterable[tuple[Sequence[str], Sequence[Any]]],
+    centred: bool = False,
 ) -> Table:
     """Return a table of the FAUC by each score, in percent.
 
@@ -26,17 +35,20 @@ def scores_table(
     title : of the table
     header : of the columns before those of the scores
     rows : what stands in these, and the cells that the row is the mean of
+    centred : whether to add the scores of maps that were moved back
     """
+    columns = {score: score for score in SCORES} | (CENTRED if centred else {})
+    of = results.evaluations.__getitem__
     table: list[tuple[str, ...]] = []
     bold = set()
     for names, cells in rows:
         found = [
-            mean(mean(each[score]["fauc"]["value"] for each in results.evaluations[cell]) for cell in cells)
-            for score in SCORES
+            mean(mean(each[score]["fauc"]["value"] if score in each else None for each in of(cell)) for cell in cells)
+            for score in columns
         ]
         printed = [number(value, form="{:.1f}", unit=100) for value in found]
         known = [text for text, value in zip(printed, found, strict=True) if value is not None]
         highest = max(known, key=float, default=None)
         bold |= {(len(table), len(names) + place) for place, value in enumerate(printed) if value == highest}
         table.append((*names, *printed))
-    return Table(title, (*header, *SCORES), tuple(table), frozenset(bold), _NOTE)
+    return Table(title, (*header, *columns.values()), tuple(table), frozenset(bold), _NOTE + _CENTRED * centred)
