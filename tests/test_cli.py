@@ -155,23 +155,39 @@ def test_what_can_be_refused_at_once_is_before_images_are_read(cohort: Path, tmp
         assert "a.png" not in said
 
 
-def test_maps_are_moved_back_where_mirrored_images_tell_how_far(cohort: Path, trained: Path, tmp_path: Path):
-    arguments = "predict", trained, cohort / "cohort.csv", "--split", "test", "--centre", "--out"
-    said = run(*arguments, tmp_path / "one")
-    told = json.loads((tmp_path / "one" / "predict.json").read_text())["maps_moved_back_vox"]
-    if told is None:
-        assert "maps stay where they are" in said.stderr
-    else:
-        assert len(told) == 2
-        assert "voxels off, and are moved back" in said.stdout
+def test_maps_are_moved_back_by_how_far_the_run_says_that_they_lie_off(cohort: Path, trained: Path, tmp_path: Path):
+    def known(displaced: list[float] | None) -> Path:
+        """Return a run that knows it."""
+        shutil.rmtree(tmp_path / "run", ignore_errors=True)
+        shutil.copytree(trained, tmp_path / "run")
+        settings = tmp_path / "run" / "settings.json"
+        described = json.loads(settings.read_text())
+        assert "displaced_vox" in described["result"]
+        described["result"]["displaced_vox"] = displaced
+        settings.write_text(json.dumps(described))
+        return settings.parent
 
-    shutil.copytree(trained, tmp_path / "never flipped")
-    settings = tmp_path / "never flipped" / "settings.json"
-    described = json.loads(settings.read_text())
-    described["fit"]["recipe"]["flipped_until"] = 0.0
-    settings.write_text(json.dumps(described))
-    refused = fails("predict", settings.parent, cohort / "cohort.csv", "--centre", "--out", tmp_path / "never")
-    assert "the run was trained without flips" in refused
+    def found(name: str, *options: str) -> tuple[np.ndarray, dict[str, object], str]:
+        out = tmp_path / name
+        arguments = "--split", "test", "--maps", "--threads", 1, "--out", out, *options
+        said = run("predict", tmp_path / "run", cohort / "cohort.csv", *arguments).stdout
+        return np.load(next((out / "maps").glob("*.npy"))), json.loads((out / "predict.json").read_text()), said
+
+    known([2.0, -1.2])
+    left, described, said = found("left", "--no-centre")
+    assert (described["maps_moved_back_vox"], "moved back" in said) == (None, False)
+    moved, described, said = found("moved")
+    assert described["maps_moved_back_vox"] == [2, -1]
+    assert "maps lie +2.0, -1.2 voxels off, and are moved back" in said
+    assert np.array_equal(moved[:-2, 1:], left[2:, :-1])
+    assert np.array_equal(found("other", "--method", "grad")[0], found("raw", "--method", "grad", "--no-centre")[0])
+
+    known(None)
+    assert np.array_equal(found("not known")[0], left)
+    arguments = "predict", tmp_path / "run", cohort / "cohort.csv", "--out", tmp_path / "never"
+    assert "how far the cam maps" in fails(*arguments, "--centre")
+    known([1.0])
+    assert "damaged run folder" in fails(*arguments)
     assert not (tmp_path / "never").exists()
 
 

@@ -13,26 +13,15 @@ from scipy import ndimage
 from torch import nn
 
 from weakspot.attention import METHODS, attend_and_count, count_residual
-from weakspot.attention.displacement import displacement
+from weakspot.attention.displacement import displacement_in
 from weakspot.attention.memory import choose_tile, in_bytes
-from weakspot.attention.methods import VOXELS
+from weakspot.attention.methods import DEFAULT_METHOD, VOXELS
 from weakspot.detection import Candidates, candidates_in
 from weakspot.devices import available_memory, is_out_of_memory
 from weakspot.errors import InputError
 from weakspot.training.objectives import OBJECTIVES
 from weakspot.training.run import Run
 
-# How each architecture's map is made unless another method is asked for (section 2.2).
-DEFAULT_METHOD = {
-    "gp_unet": "cam",
-    "gp_unet_no_residual": "cam",
-    "gp_unet_no_skip": "cam",
-    "gp_unet_max_pool": "cam",
-    "gated_attention": "gated",
-    "base": "grad_cam",
-}
-
-_MOST, _MOST_VOXELS = 40, 20_000_000  # images, and voxels of them, that tell how far maps lie off
 _SHARE = 0.75  # of the memory that estimates may fill: measured peaks are up to 1.3 times what was estimated
 _DETECTION_BYTES = {"height": 18.0, "mass": 57.0, "prominence": 93.0}  # a voxel, as measured by tracemalloc
 
@@ -97,7 +86,7 @@ def predict(
     slices : of each image in turn, (axis, index): peaks are sought in this slice alone, the middle one for NaN
         Points have all coordinates, and masses are shares of the whole image's count; see
         `weakspot.detection.candidates_in`. Taken as ``spacing_mm`` is.
-    displaced_vox : (dims,) how far maps lie off, as of `displacement_of`; they are moved back by whole voxels
+    displaced_vox : (dims,) how far maps lie off, as `Run.displaced_vox`; they are moved back by whole voxels
     **detection : as for `weakspot.detection.peaks.candidates`
 
     Raises
@@ -144,10 +133,12 @@ def displacement_of(
 ) -> tuple[float, ...] | None:
     """Return how far the run's maps lie from what they respond to, see `weakspot.attention.displacement`.
 
+    Of the network's own method `Run.displaced_vox` has it already, told by the validation images.
+
     Parameters
     ----------
     run, method, device : as for `predict`
-    images : each (channels, *spatial); as many of the first one's size are taken as are needed, 40 at most
+    images : as for `weakspot.attention.displacement.displacement_in`
 
     Raises
     ------
@@ -158,18 +149,7 @@ def displacement_of(
         raise InputError(
             "the run was trained without flips: how it sees mirrored images does not tell where its maps lie"
         )
-    method, network = choose_method(run, method), run.network.to(device).eval()
-    chosen: list[torch.Tensor] = []
-    for image in images:
-        padded = tuple(max(sizes) for sizes in zip(image.shape[1:], run.shape, strict=True))
-        if not chosen or chosen[0].shape[1:] == padded:
-            whole = np.zeros((len(image), *padded), np.float32)
-            window: tuple[Any, ...] = (..., *(slice(size) for size in image.shape[1:]))
-            whole[window] = image
-            chosen.append(torch.from_numpy(whole))
-        if len(chosen) == _MOST or sum(each.numel() for each in chosen) > _MOST_VOXELS:
-            break
-    return displacement(method, network, chosen)
+    return displacement_in(choose_method(run, method), run.network.to(device).eval(), images, run.shape)
 
 
 def moved_back(attention: NDArray[np.float32], displaced_vox: Sequence[float]) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ from weakspot.detection.peaks import SIZE_VOX, Candidates
 from weakspot.devices import use_cpu
 from weakspot.errors import InputError
 from weakspot.geometry import FloatArray, spacing_of
-from weakspot.predict import displacement_of, predict
+from weakspot.predict import predict
 from weakspot.slices import slice_index
 from weakspot.training.run import Run, load
 
@@ -160,21 +160,6 @@ def predict_files(run: Run, files: Sequence[File], settings: FileSettings) -> It
         seen = {each.identifier for each in broken} | {file.identifier for file, _ in read[:done]}
         yield from (FoundInFile(file.identifier, str(error)) for file in files if file.identifier not in seen)
     yield from broken
-
-
-def displacement_in_files(run: Run, files: Sequence[File], settings: FileSettings) -> tuple[float, ...] | None:
-    """Return what `weakspot.predict.displacement_of` tells from the first files that can be read."""
-
-    def images() -> Iterator[NDArray[np.float32]]:
-        for file in files:
-            try:
-                image = read_placed(file.path, settings.volume, settings.nonfinite)
-                run.check(image.stored)
-                yield scaled(image.stored)
-            except (InputError, MemoryError):
-                continue  # told when it is predicted
-
-    return displacement_of(run, images(), settings.method, settings.device)
 
 
 def predict_on_worker(

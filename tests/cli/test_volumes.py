@@ -78,7 +78,8 @@ def test_the_maximum_filter_in_mm_is_rounded_to_voxels_by_each_scans_spacing(
     trained_run, size = load(trained), np.maximum(np.floor(3 / spacing_of(AFFINE) + 0.5), 1)
     assert len(set(size)) > 1
     for name, found in read_points(tmp_path / "mm" / "detections.csv").items():
-        [prediction] = predict(trained_run, [read_image(cohort / f"{name}.nii.gz")], size=size)
+        image, displaced = [read_image(cohort / f"{name}.nii.gz")], trained_run.displaced_vox
+        [prediction] = predict(trained_run, image, size=size, displaced_vox=displaced)
         assert np.array_equal(found.coordinates, prediction.candidates.points)
     write_scan(tmp_path / "nowhere.nii.gz", read_scan(cohort / "002.nii.gz").values, None)
     said = fails("predict", trained, tmp_path / "nowhere.nii.gz", "--size-mm", 3, "--out", tmp_path / "out")
@@ -93,7 +94,8 @@ def test_peaks_are_sought_in_the_annotated_slice_alone(cohort: Path, trained: Pa
         f"c,{cohort / '009.nii.gz'},9",
     ]
     (tmp_path / "table.csv").write_text("\n".join(lines))
-    arguments = ["predict", trained, tmp_path / "table.csv", "--threads", 1, "--slice-axis", "k", "--score", "mass"]
+    arguments = ["predict", trained, tmp_path / "table.csv", "--no-centre", "--threads", 1]
+    arguments += ["--slice-axis", "k", "--score", "mass"]
     said = run(*arguments, "--out", tmp_path / "out", code=1).stderr
     assert "id c: slice 9: expected a whole number from 0 to 8" in said
     found = read_points(tmp_path / "out" / "detections.csv")

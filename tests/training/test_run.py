@@ -13,6 +13,7 @@ from filelock import FileLock
 import weakspot
 from tests.training.test_fit import FAST, disks
 from weakspot.errors import InputError
+from weakspot.predict import displacement_of
 from weakspot.training.run import FORMAT, NetworkSettings, Run, load, train
 from weakspot.training.settings import FitSettings
 
@@ -40,6 +41,23 @@ def test_a_run_reads_back_as_it_was(folder: Path, tmp_path: Path):
         assert torch.equal(read.network(images).count, fresh.network(images).count)
     assert (read.architecture, read.objective, read.shape) == (ARCHITECTURE, "regression", (24, 24))
     assert (folder / "weights.safetensors").read_bytes() == (tmp_path / "again" / "weights.safetensors").read_bytes()
+
+
+def test_how_far_maps_lie_off_is_told_by_mirrored_validation_images(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    read, validation = load(folder), disks(8, 9).images
+    told = displacement_of(read, (validation.batch(np.array([index]))[0] for index in range(8)))
+    assert told is not None
+    assert read.displaced_vox == pytest.approx(told, abs=1e-3)
+    assert run(tmp_path / "never flipped", replace(FAST, flipped_until=0.0)).displaced_vox is None
+
+    def too_large(*arguments: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("weakspot.training.displaced.displacement_in", too_large)
+    assert run(tmp_path / "no memory").displaced_vox is None  # and the training is not lost
+    assert load(tmp_path / "no memory").displaced_vox is None
 
 
 def test_a_second_run_into_the_same_folder_is_refused(folder: Path, tmp_path: Path):

@@ -7,13 +7,17 @@ object likewise, so that its map, mirrored back, lies as far to the other side. 
 displacement.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from weakspot.attention.methods import attend
 
+_MOST, _MOST_VOXELS = 40, 20_000_000  # images, and voxels of them
 _ALIKE = 0.5  # normalised correlation, below which the two maps show different things
 
 
@@ -47,6 +51,30 @@ def displacement(
             )
         )
     return half_shift(pairs, most)
+
+
+def displacement_in(
+    method: str, network: nn.Module, images: Iterable[NDArray[np.float32]], shape: Sequence[int]
+) -> tuple[float, ...] | None:
+    """Return the displacement that the first images tell.
+
+    Parameters
+    ----------
+    method, network : as for `displacement`
+    images : each (channels, *spatial); as many of the first one's size are taken as are needed, 40 at most
+    shape : spatial, to which smaller ones are padded with zeros
+    """
+    chosen: list[Tensor] = []
+    for image in images:
+        padded = tuple(max(sizes) for sizes in zip(image.shape[1:], shape, strict=True))
+        if not chosen or chosen[0].shape[1:] == padded:
+            whole = np.zeros((len(image), *padded), np.float32)
+            window: tuple[Any, ...] = (..., *(slice(size) for size in image.shape[1:]))
+            whole[window] = image
+            chosen.append(torch.from_numpy(whole))
+        if len(chosen) == _MOST or sum(each.numel() for each in chosen) > _MOST_VOXELS:
+            break
+    return displacement(method, network, chosen)
 
 
 def half_shift(pairs: Sequence[tuple[Tensor, Tensor]], most_vox: int) -> tuple[float, ...] | None:

@@ -24,6 +24,16 @@ METHODS: dict[str, Callable[..., Tensor]] = {
     "intensity": intensity,
 }
 
+# How each architecture's map is made unless another method is asked for (section 2.2).
+DEFAULT_METHOD = {
+    "gp_unet": "cam",
+    "gp_unet_no_residual": "cam",
+    "gp_unet_no_skip": "cam",
+    "gp_unet_max_pool": "cam",
+    "gated_attention": "gated",
+    "base": "grad_cam",
+}
+
 # Voxels at once unless told otherwise. On a CPU larger batches take longer per image, as their features are too large
 # for the caches and for memory that is used again: four images of 196x140 at once take half as long as sixteen.
 VOXELS = 2**17

@@ -108,7 +108,7 @@ def demo(
 
 def _published(digit: int, network: str, objective: str) -> dict[str, dict[str, Any]]:
     """Return what the paper has for a network and the method that its maps are made with here."""
-    from weakspot.predict import DEFAULT_METHOD
+    from weakspot.attention.methods import DEFAULT_METHOD
     from weakspot.studies.published import mnist_cell
 
     method = DEFAULT_METHOD[network]

@@ -45,9 +45,9 @@ def predict(
         ),
     ] = None,
     centre: Annotated[
-        bool,
-        typer.Option("--centre", help="Move maps back by how far mirrored images say that they lie off (needs flips)."),
-    ] = False,
+        bool | None,
+        typer.Option(help="Move maps back by how far train found that they lie off; done unless not known."),
+    ] = None,
     split: Annotated[str | None, typer.Option(help="Only the rows of this split: train, val, test.")] = None,
     maps: Annotated[
         bool, typer.Option("--maps", help="Write the attention maps too: .nii.gz of scans, .npy of 2D images.")
@@ -78,8 +78,6 @@ def predict(
     Points are voxel indices of the image as it is stored; of scans, world mm (RAS+) too.
     An image that cannot be read does not stop the others: it is listed at the end, with exit code 1.
     """
-    import warnings
-    from dataclasses import replace
 
     import numpy as np
 
@@ -89,7 +87,6 @@ def predict(
     from weakspot.data.geometry import axis_named, geometry_of, stated_slices
     from weakspot.data.points import Points, write_points
     from weakspot.data.problems import refuse
-    from weakspot.data.scan_files import ScanWarning
     from weakspot.data.scans import mixed_grids, write_scan
     from weakspot.data.tables import write_table
     from weakspot.detection.peaks import SIZE_VOX
@@ -97,7 +94,7 @@ def predict(
     from weakspot.errors import InputError
     from weakspot.geometry import to_world
     from weakspot.predict import choose_method
-    from weakspot.predict_files import File, FileSettings, displacement_in_files
+    from weakspot.predict_files import File, FileSettings
     from weakspot.training.run import load
 
     sizes = _sizes(tile)
@@ -129,19 +126,20 @@ def predict(
         File(name, path.absolute(), None if stated is None else tuple(stated[index].tolist()), within[index])
         for index, (name, path) in enumerate(zip(cohort.ids, cohort.paths, strict=True))
     ]
+    known = trained.displaced_vox if used == choose_method(trained) else None
+    if centre and known is None:
+        raise InputError(
+            f"how far the {used} maps of {run} lie off is not known: train with flips tells it of the network's own "
+            "method, where maps of mirrored images are alike; leave --centre out"
+        )
+    displaced = None if centre is False else known
+    if displaced is not None and np.rint(displaced).any():
+        say(f"maps lie {', '.join(f'{each:+.1f}' for each in displaced)} voxels off, and are moved back (--no-centre)")
     settings = FileSettings(
-        used, str(chosen), sizes, memory_gb, size or SIZE_VOX, size_mm, axis, score, volume, nonfinite, keep_maps=maps
+        *(used, str(chosen), sizes, memory_gb, size or SIZE_VOX, size_mm, axis, score, volume, nonfinite),
+        keep_maps=maps,
+        displaced_vox=displaced,
     )
-    displaced = None
-    if centre:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ScanWarning)  # told when the scan is predicted
-            displaced = displacement_in_files(trained, files, settings)
-        settings = replace(settings, displaced_vox=displaced)
-        if displaced is None:
-            warn("maps stay where they are: those of mirrored images have too little in common with them")
-        else:
-            say(f"maps lie {', '.join(f'{each:+.1f}' for each in displaced)} voxels off, and are moved back")
     if workers is None and not (scheduler or scheduler_file):
         found = _here(trained, files, settings)
     else:

@@ -16,7 +16,7 @@ _NOTE = (
 CENTRED = {f"centred_{score}": f"{score}, centred" for score in SCORES}
 _CENTRED = (
     " Centred: maps moved back by how far off they lie, as mirrored images tell without any location, in whole voxels "
-    "(`predict --centre`); where that cannot be told, not defined."
+    "(as `weakspot predict` does); where that cannot be told, not defined."
 )
 
 

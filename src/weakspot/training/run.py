@@ -32,6 +32,7 @@ from weakspot.files import write_text
 from weakspot.networks import build
 from weakspot.networks.blocks import Head
 from weakspot.settings import differences, from_dict, to_dict
+from weakspot.training.displaced import displaced
 from weakspot.training.fit import fit
 from weakspot.training.objectives import choose_objective
 from weakspot.training.settings import Examples, FitSettings, Progress
@@ -74,6 +75,16 @@ class Run:
     objective: str
     shape: tuple[int, ...]
     settings: dict[str, Any]
+
+    @property
+    def displaced_vox(self) -> tuple[float, ...] | None:
+        """How far the maps of the network's own method lie off (dims,), `weakspot.attention.displacement`.
+
+        Measured on the validation images when the training was complete. None where mirrored images did not tell, as
+        in trainings without flips.
+        """
+        told = self.settings.get("result", {}).get("displaced_vox")
+        return None if told is None else tuple(map(float, told))
 
     def check(self, image: NDArray[Any]) -> None:
         """Refuse an image (channels, *spatial) of other channels or dimensions than the network was trained on."""
@@ -148,7 +159,10 @@ def train(
             processes.first(lambda: _begin(partial, described, torch.device(device)))
             history = fit(network, training, validation, settings, partial, device, report, start)
             best = min(history, key=lambda row: row["validation_loss"])
-            described["result"] = {"epoch": best["epoch"], "validation_loss": best["validation_loss"]}
+            described["result"] = {
+                **{name: best[name] for name in ("epoch", "validation_loss")},
+                "displaced_vox": displaced(network, architecture.name, settings, validation, shape),
+            }
             processes.first(lambda: _finish(partial, network.to("cpu"), described, history))
     except Timeout:
         raise _taken(out) from None
@@ -273,6 +287,9 @@ def load(folder: Path) -> Run:
         choose_objective(objective)
         if len(shape) != architecture.dims or min(shape) < 1:
             raise ValueError(f"images of shape {shape} in {architecture.dims}D")
+        run = Run(network.eval(), architecture, objective, shape, described)
+        if run.displaced_vox is not None and len(run.displaced_vox) != architecture.dims:
+            raise ValueError(f"maps displaced by {run.displaced_vox} in {architecture.dims}D")
     except PermissionError as error:
         raise InputError(f"{error.filename or folder} may not be read by this user: ask its owner for leave") from error
     except InputError:
@@ -283,7 +300,7 @@ def load(folder: Path) -> Run:
     except (OSError, KeyError, TypeError, ValueError, SafetensorError, RuntimeError) as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise InputError(f"{folder} is a damaged run folder ({reason}): train again, or copy it again") from error
-    return Run(network.eval(), architecture, objective, shape, described)
+    return run
 
 
 def _begin(partial: Path, described: dict[str, Any], device: torch.device) -> None:
