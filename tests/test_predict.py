@@ -85,6 +85,9 @@ def test_maps_are_moved_back_by_how_far_mirrored_images_say_that_they_lie_off():
         assert as_it_is.candidates.points[0].tolist() == [y + 2, x]
         np.testing.assert_array_equal(found.attention[:-2], as_it_is.attention[2:])
         assert found.count == as_it_is.count
+    # An object at the end of a small image, to whose response the padding is home.
+    [cut] = predict(flipped(0.4), [blob((20, 26), (18, 12)).float().numpy()[None]], displaced_vox=off)
+    assert cut.candidates.points[0].tolist() == [18, 12]
     # Images of other sizes than the first one's are left out, small ones padded as in training.
     assert displacement_of(flipped(0.4), [given[0][:, 2:], np.zeros((1, 40, 40), np.float32), given[1]]) == (
         pytest.approx(off, abs=1e-6)

@@ -35,7 +35,7 @@ class Prediction:
     count : float
         The predicted number of objects; under classification the probability of at least one.
     attention : (*spatial) float32
-        The raw, signed map, of the image's size.
+        The raw, signed map, of the image's size; moved back where that was asked for, zero where nothing was.
     candidates : weakspot.detection.peaks.Candidates
         Points and scores, the best first.
     tile : the size of the tiles that the map was made in, or None
@@ -112,9 +112,9 @@ def predict(
             explained = method in ("cam", "gated")
             residuals = count_residual(network, outputs, maps).tolist() if explained else [None] * len(group)
             for count, attention, residual in zip(counts, maps.numpy(), residuals, strict=True):
-                cropped = attention[window]
                 if displaced_vox is not None:
-                    cropped = moved_back(cropped, displaced_vox)
+                    attention = moved_back(attention, displaced_vox)  # from the padding, too
+                cropped = attention[window]
                 place = next(places)
                 found = candidates_in(cropped, place, next(spacings), **detection)
                 if score == "mass" and _is_tied_to_size(run, network):

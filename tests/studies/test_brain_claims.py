@@ -7,7 +7,7 @@ import pytest
 
 from weakspot.data.phantom.settings import REGIONS
 from weakspot.studies.brain import METHODS
-from weakspot.studies.brain_claims import AHEAD, CLAIMS, NAMES, Claim, beside_rater, in_words
+from weakspot.studies.brain_claims import AHEAD, CLAIMS, Claim, beside_rater, in_words
 from weakspot.studies.brain_results import BrainResults, Difference, best_of
 from weakspot.studies.brain_units import CURVE_FP
 from weakspot.studies.published import published
@@ -131,7 +131,8 @@ def test_the_best_of_a_group_may_change_with_the_draw():
 def test_methods_stand_beside_the_rater_at_its_false_positives():
     found = results(midbrain={"grad": record(0.6)})
     sides = [{"fp_avg": {"value": fp}, "sensitivity": {"value": value}} for fp, value in ((0.5, 0.7), (0.7, 0.8))]
-    found.phantoms["default", "midbrain"] = {"rater": [], "rater_truth": sides}
-    ((region, method, points),) = beside_rater(found)
-    assert (region, NAMES[method]) == ("midbrain", "Grad")
-    assert points == pytest.approx(100 * (0.6 - 0.75))
+    found.phantoms["default", "midbrain"] = {"rater": sides[:1], "rater_truth": sides}
+    truth, itself = (beside_rater(found, "midbrain", against) for against in ("rater_truth", "rater"))
+    assert truth == (pytest.approx(0.6), pytest.approx(0.75), "grad", pytest.approx(100 * (0.6 - 0.75)))
+    assert itself == (0.5, 0.7, "grad", pytest.approx(100 * (0.6 - 0.7)))
+    assert beside_rater(found, "hippocampi", "rater") is None

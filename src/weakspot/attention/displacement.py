@@ -21,9 +21,7 @@ _MOST, _MOST_VOXELS = 40, 20_000_000  # images, and voxels of them
 _ALIKE = 0.5  # normalised correlation, below which the two maps show different things
 
 
-def displacement(
-    method: str, network: nn.Module, images: Sequence[Tensor], most_vox: int | None = None
-) -> tuple[float, ...] | None:
+def displacement(method: str, network: nn.Module, images: Sequence[Tensor]) -> tuple[float, ...] | None:
     """Return how far a network's maps are displaced, along each axis, the same for all images.
 
     Parameters
@@ -31,15 +29,14 @@ def displacement(
     method : a key of `weakspot.attention.METHODS`
     network : of `weakspot.networks.build`, trained with flips
     images : each (channels, *spatial), all of one size
-    most_vox : the largest displacement that is looked for; as far as the network sees unless given, ``network.halo``
 
     Returns
     -------
     tuple of float or None
-        In voxels, to a part of one: a detection lies so far from its object on average. None where the maps of images
+        In voxels, to a part of one, at most as far as the network sees (``network.halo``): a detection lies so far
+        from its object on average. None where the maps of images
         and of their mirrored copies have too little in common to tell (a correlation below 0.5).
     """
-    most = int(network.halo if most_vox is None else most_vox)  # type: ignore[arg-type]
     pairs = []
     for image in images:
         axes = tuple(range(2, image.ndim + 1))
@@ -50,7 +47,7 @@ def displacement(
                 attend(method, network, whole.flip(axes)).flip([a - 1 for a in axes])[0],
             )
         )
-    return half_shift(pairs, most)
+    return half_shift(pairs, int(network.halo))  # type: ignore[arg-type]
 
 
 def displacement_in(

@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -44,6 +44,11 @@ def among_processes(command: Callable[P, None]) -> Callable[P, None]:
 def say(line: str) -> None:
     """Print a line of the command's own."""
     print(line, flush=True)
+
+
+def in_voxels(values: Sequence[float]) -> str:
+    """Return a displacement in words."""
+    return ", ".join(f"{each:+.1f}" for each in values)
 
 
 def warn(line: str) -> None:

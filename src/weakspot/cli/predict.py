@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from weakspot.cli.console import Nonfinite
+from weakspot.cli.console import Nonfinite, in_voxels
 
 if TYPE_CHECKING:
     from weakspot.geometry import FloatArray
@@ -129,12 +129,12 @@ def predict(
     known = trained.displaced_vox if used == choose_method(trained) else None
     if centre and known is None:
         raise InputError(
-            f"how far the {used} maps of {run} lie off is not known: train with flips tells it of the network's own "
-            "method, where maps of mirrored images are alike; leave --centre out"
+            f"how far the {used} maps of {run} lie off is not known: training with flips tells it of the network's "
+            "own method, if maps of mirrored images are alike; leave --centre out, or train again if the run is old"
         )
     displaced = None if centre is False else known
     if displaced is not None and np.rint(displaced).any():
-        say(f"maps lie {', '.join(f'{each:+.1f}' for each in displaced)} voxels off, and are moved back (--no-centre)")
+        say(f"maps lie {in_voxels(displaced)} voxels off, and are moved back (--no-centre)")
     settings = FileSettings(
         *(used, str(chosen), sizes, memory_gb, size or SIZE_VOX, size_mm, axis, score, volume, nonfinite),
         keep_maps=maps,
@@ -193,6 +193,7 @@ def predict(
                     if size_mm
                     else {"size": size or SIZE_VOX, "unit": "vox"},
                     "slice_axis": axis,
+                    "maps_lie_off_vox": known,
                     "maps_moved_back_vox": None if displaced is None else [round(each) for each in displaced],
                     "coordinates": "voxel indices of the image as stored, from 0; of scans, world mm (RAS+) too",
                     "count_refers_to_shape": trained.shape,

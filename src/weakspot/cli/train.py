@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from weakspot.cli.console import Nonfinite, among_processes
+from weakspot.cli.console import Nonfinite, among_processes, in_voxels
 
 
 @among_processes
@@ -115,4 +115,5 @@ def train(
     if complete:
         say(f"{out} is complete: nothing to go on with")
     elif processes.rank() == 0:
-        say(f"best validation loss {run.settings['result']['validation_loss']:.4g}; written to {out}")
+        said = "" if run.displaced_vox is None else f"; maps lie {in_voxels(run.displaced_vox)} voxels off"
+        say(f"best validation loss {run.settings['result']['validation_loss']:.4g}{said}; written to {out}")

@@ -1,14 +1,14 @@
 """The claims of sections 4.3 and 5, each held against our figures on phantoms and, where it can be, the paper's own."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from weakspot.data.phantom.settings import REGIONS
 from weakspot.studies.brain import METHODS
-from weakspot.studies.brain_results import BrainResults, Difference, each_phantom, rater_distance
+from weakspot.studies.brain_results import BrainResults, Difference, each_phantom, rater_point
 from weakspot.studies.brain_units import CURVE_FP
 from weakspot.studies.fauc import NAMES as WEAK_NAMES
 from weakspot.studies.verdict import Verdict
@@ -228,12 +228,33 @@ def curves_of(results: BrainResults, region: str) -> dict[str, Any]:
     return {method: np.mean([each["curve"] for each in seeds], axis=0) for method, seeds in found.items() if seeds}
 
 
-def beside_rater(results: BrainResults, regions: Iterable[str] = REGIONS) -> list[tuple[str, str, float]]:
-    """Return for each region run the method nearest to or above the simulated rater, and its distance in points."""
-    lines = []
-    for region in regions:
-        curves = {method: np.stack([CURVE_FP, each]) for method, each in curves_of(results, region).items()}
-        if distances := rater_distance(results, region, curves):
-            best = max(distances, key=lambda method: distances[method])
-            lines.append((region, best, distances[best]))
-    return lines
+class BesideRater(NamedTuple):
+    """The best method at the simulated rater's own false positives.
+
+    Attributes
+    ----------
+    fp, sensitivity : of the rater, a phantom and 0-1
+    method : the one whose sensitivity is highest there
+    points : by how much it is above the rater's, in percent
+    """
+
+    fp: float
+    sensitivity: float
+    method: str
+    points: float
+
+
+def beside_rater(results: BrainResults, region: str, against: str) -> BesideRater | None:
+    """Return how the best method of a region stands to the simulated rater, None where not run.
+
+    Parameters
+    ----------
+    against : what the rater is held against, see `weakspot.studies.brain_results.rater_point`; methods are held
+        against the truth
+    """
+    point, curves = rater_point(results, region, against), curves_of(results, region)
+    if point is None or not curves:
+        return None
+    reached = {method: float(np.interp(point[0], CURVE_FP, each)) for method, each in curves.items()}
+    best = max(reached, key=lambda method: reached[method])
+    return BesideRater(*point, best, 100 * (reached[best] - point[1]))

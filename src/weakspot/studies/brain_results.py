@@ -1,7 +1,7 @@
 """The records of the brain study, and what they come to in the form of the paper's tables."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -221,18 +221,16 @@ class Difference:
         return cls(float(value), resampled)
 
 
-def rater_distance(results: BrainResults, region: str, curve: Mapping[str, NDArray[np.float64]]) -> dict[str, float]:
-    """Return how far each method's sensitivity is above the simulated rater's, at the rater's own false positives.
-
-    Both are held against the truth; of the rater's two ratings the means. In percent, above zero is better.
+def rater_point(results: BrainResults, region: str, against: str) -> tuple[float, float] | None:
+    """Return the simulated rater's false positives a phantom and sensitivity, the means of two ratings.
 
     Parameters
     ----------
-    curve : method -> (2, n) false positives a phantom, and sensitivity
+    against : "rater_truth" the truth, as methods are, or "rater" the other rating, as in the paper's Figure 7
     """
     made = results.phantoms.get(("default", region))
     if made is None:
-        return {}
-    rated = [(each["fp_avg"]["value"], each["sensitivity"]["value"]) for each in made["rater_truth"]]
+        return None
+    rated = [(each["fp_avg"]["value"], each["sensitivity"]["value"]) for each in made[against]]
     fp, sensitivity = (float(np.mean(each)) for each in zip(*rated, strict=True))
-    return {method: 100 * (float(np.interp(fp, *points)) - sensitivity) for method, points in curve.items()}
+    return fp, sensitivity

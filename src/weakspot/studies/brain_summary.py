@@ -9,7 +9,7 @@ import numpy as np
 from weakspot.data.phantom.settings import REGIONS
 from weakspot.report.tables import Table
 from weakspot.studies.brain import EVALUATED, METHODS
-from weakspot.studies.brain_claims import AHEAD, NAMES, OUTSHONE, WEAK, beside_rater
+from weakspot.studies.brain_claims import AHEAD, NAMES, OUTSHONE, WEAK, BesideRater, beside_rater
 from weakspot.studies.brain_figures import PHANTOMS, heading
 from weakspot.studies.brain_results import BrainResults, Difference
 from weakspot.studies.brain_settings import CONDITIONS, BrainSettings
@@ -102,13 +102,21 @@ def standing(results: BrainResults) -> Iterator[str]:
                 f"{heading(region)}: the best weakly supervised method is {ahead.value:.1f} points of FAUC ahead of "
                 f"intensity ({ahead.ends[0]:.1f} to {ahead.ends[1]:.1f}); the target of {AHEAD:g} is {reached}"
             )
-    for region, method, points in beside_rater(results):
-        where = "no worse than the simulated rater" if points >= 0 else "below the simulated rater"
-        lines.append(
-            f"{heading(region)}: {NAMES[method]} is {where}: both against the truth, its sensitivity is {points:+.1f} "
-            "points from the rater's at as many false positives as the rater's, the best of the methods there"
-        )
+    for region in REGIONS:
+        itself, truth = (beside_rater(results, region, against) for against in ("rater", "rater_truth"))
+        if itself is not None and truth is not None:
+            lines += [
+                f"{heading(region)}: the simulated rater finds {100 * itself.sensitivity:.1f} % of its own other marks "
+                f"at {itself.fp:.2f} false positives (Figure 7); {_beside(itself)}, "
+                f"{'within' if itself.points >= 0 else 'below'} the rater's agreement with itself",
+                f"{heading(region)}: held against the truth, as methods are, the rater finds "
+                f"{100 * truth.sensitivity:.1f} % at {truth.fp:.2f}; {_beside(truth)}",
+            ]
     yield "\n".join(f"- {line}." for line in lines) or "- Nothing yet."
+
+
+def _beside(rater: BesideRater) -> str:
+    return f"the best method there, {NAMES[rater.method]}, is {rater.points:+.1f} points from that"
 
 
 def conditions_table(results: BrainResults) -> Table:
@@ -153,7 +161,7 @@ def widths_table(results: BrainResults) -> Table:
     note = (
         "Of the PVS that are found at the predicted count. Width: diameter of a disk as large as the connected part of "
         "the slice, around the highest response within reach of the PVS, that is at least half as high. Offset: length "
-        "of the mean vector from a PVS to the nearest detection, of all PVS; a map that is not displaced has 0."
+        "of the mean vector from PVS to detection; a map that is not displaced has 0."
     )
     return Table(title, ("region", "", *NAMES.values()), tuple(rows), note=note)
 

@@ -15,8 +15,9 @@ _NOTE = (
 )
 CENTRED = {f"centred_{score}": f"{score}, centred" for score in SCORES}
 _CENTRED = (
-    " Centred: maps moved back by how far off they lie, as mirrored images tell without any location, in whole voxels "
-    "(as `weakspot predict` does); where that cannot be told, not defined."
+    " Centred: maps moved back by how far off they lie, in whole voxels; mirrored test images tell without any "
+    "location (`weakspot predict` goes by mirrored validation images, and for a network's own method alone). Where "
+    "that cannot be told, not defined."
 )
 
 

@@ -8,6 +8,7 @@ from torch import nn
 from weakspot.attention.displacement import displacement_in
 from weakspot.attention.methods import DEFAULT_METHOD
 from weakspot.devices import is_out_of_memory
+from weakspot.seeding import generator
 from weakspot.training.settings import Examples, FitSettings
 
 
@@ -20,14 +21,16 @@ def displaced(
     ----------
     network, name : trained, and its architecture
     settings : it was trained with; without flips, how it sees mirrored images tells nothing
-    validation : the images that tell
+    validation : the images that tell: those with something to count
     shape : spatial, of the training images
     """
     if not settings.recipe.flipped_until:
         return None
-    images = (validation.images.batch(np.array([index]))[0] for index in range(len(validation.images)))
+    something = np.flatnonzero(validation.counts > 0)
+    spread = generator(0, "displaced").permutation(something)  # tables are sorted
+    images = (validation.images.batch(np.array([index]))[0] for index in spread)
     try:
-        return displacement_in(DEFAULT_METHOD[name], network.eval(), images, shape)
+        return displacement_in(DEFAULT_METHOD[name], network, images, shape)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise

@@ -156,6 +156,7 @@ class _Fit:
                     processes.first(lambda: state.save(self.folder))
                 if stop:
                     raise Interrupted(f"stopped in epoch {state.epoch + 1}, with the state saved in {self.folder}")
+        processes.first(lambda: state.save(self.folder))  # what comes then may fail or be cut off
         if self.alike and processes.rank() == 0:
             warnings.warn(
                 "the network gives every validation image the same count: it has died; train with a lower learning "

@@ -80,8 +80,8 @@ class Run:
     def displaced_vox(self) -> tuple[float, ...] | None:
         """How far the maps of the network's own method lie off (dims,), `weakspot.attention.displacement`.
 
-        Measured on the validation images when the training was complete. None where mirrored images did not tell, as
-        in trainings without flips.
+        Measured on the validation images when the training was complete. None where it is not known: mirrored images
+        did not tell, as in trainings without flips, or memory did not suffice.
         """
         told = self.settings.get("result", {}).get("displaced_vox")
         return None if told is None else tuple(map(float, told))
@@ -130,7 +130,7 @@ def train(
     network = architecture.build()
     shape = training.images.batch(np.arange(1)).shape[2:]
     start = None if init_from is None else _start(init_from, architecture, settings, shape)
-    described = {
+    described: dict[str, Any] = {
         "format": FORMAT,
         "weakspot": weakspot.__version__,
         "network": to_dict(architecture),
@@ -159,11 +159,14 @@ def train(
             processes.first(lambda: _begin(partial, described, torch.device(device)))
             history = fit(network, training, validation, settings, partial, device, report, start)
             best = min(history, key=lambda row: row["validation_loss"])
-            described["result"] = {
-                **{name: best[name] for name in ("epoch", "validation_loss")},
-                "displaced_vox": displaced(network, architecture.name, settings, validation, shape),
-            }
-            processes.first(lambda: _finish(partial, network.to("cpu"), described, history))
+            described["result"] = {name: best[name] for name in ("epoch", "validation_loss")}
+
+            def complete() -> None:
+                told = displaced(network, architecture.name, settings, validation, shape)
+                described["result"]["displaced_vox"] = told
+                _finish(partial, network.to("cpu"), described, history)
+
+            processes.first(complete)
     except Timeout:
         raise _taken(out) from None
     except (InputError, MemoryError, RuntimeError) as error:
