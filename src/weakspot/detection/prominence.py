@@ -22,10 +22,7 @@ def prominences(positive: NDArray[Any], summits: NDArray[Any], peaks: NDArray[np
 
     Parameters
     ----------
-    positive : (*spatial)
-        The map without negative values.
-    summits : (*spatial) int
-        Numbers the local maxima: connected equal voxels that no neighbour of theirs exceeds; 0 elsewhere.
+    positive, summits : as for `weakspot.detection.basins.ascend`
     peaks : (n, dims) int
         The voxel that stands for each peak.
 
