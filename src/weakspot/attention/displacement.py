@@ -34,8 +34,8 @@ def displacement(method: str, network: nn.Module, images: Sequence[Tensor]) -> t
     -------
     tuple of float or None
         In voxels, to a part of one, at most as far as the network sees (``network.halo``): a detection lies so far
-        from its object on average. None where the maps of images
-        and of their mirrored copies have too little in common to tell (a correlation below 0.5).
+        from its object on average. None where the maps of images and of their mirrored copies have too little in
+        common to tell (a correlation below 0.5).
     """
     pairs = []
     for image in images:

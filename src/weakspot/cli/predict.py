@@ -78,7 +78,6 @@ def predict(
     Points are voxel indices of the image as it is stored; of scans, world mm (RAS+) too.
     An image that cannot be read does not stop the others: it is listed at the end, with exit code 1.
     """
-
     import numpy as np
 
     import weakspot
@@ -136,9 +135,7 @@ def predict(
     if displaced is not None and np.rint(displaced).any():
         say(f"maps lie {in_voxels(displaced)} voxels off, and are moved back (--no-centre)")
     settings = FileSettings(
-        *(used, str(chosen), sizes, memory_gb, size or SIZE_VOX, size_mm, axis, score, volume, nonfinite),
-        keep_maps=maps,
-        displaced_vox=displaced,
+        used, str(chosen), sizes, memory_gb, size or SIZE_VOX, size_mm, axis, score, volume, nonfinite, maps, displaced
     )
     if workers is None and not (scheduler or scheduler_file):
         found = _here(trained, files, settings)

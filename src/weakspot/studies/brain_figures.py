@@ -52,8 +52,7 @@ def figures(results: BrainResults, study: BrainSettings) -> Iterator[tuple[str, 
         drawn = maps_figure(rows, [targets, targets], shape, diameter, circled=True, title="A phantom, not a patient")
         caption = (
             f"Attention maps in the {region.replace('_', ' ')} of a phantom, the slice of the test set with most PVS. "
-            "PVS whose centre lies in it are circled. Left is left, the front is up. Maps are not "
-            "moved back. Each has its own scale, from "
-            "zero to its 99.95th percentile"
+            "PVS whose centre lies in it are circled. Left is left, the front is up. Maps are not moved back. "
+            "Each has its own scale, from zero to its 99.95th percentile"
         )
         yield f"figure_{number}", caption, drawn

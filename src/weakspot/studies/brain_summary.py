@@ -139,7 +139,7 @@ def conditions_table(results: BrainResults) -> Table:
     note = (
         "The same brains, PVS in the same places. Networks: those of the default condition, which have not seen the "
         "other, and those fine-tuned under it, which have had 200 more steps. What these alone do shows in the "
-        "midbrain without distractors: it has none, so nothing is changed there. A volume is divided by its highest "
+        "midbrain without distractors: it has none, and so is a control. A volume is divided by its highest "
         "value, so where PVS or distractors are the brightest, the tissue's values change with them. Bold: the highest."
     )
     return Table(title, ("region", "condition", "network", *NAMES.values()), tuple(rows), frozenset(bold), note)
