@@ -7,10 +7,11 @@ import torch
 from tests.attention.test_displacement import beside, blob
 from tests.networks.test_networks import randomised
 from weakspot import predict as module
+from weakspot.attention.displacement import displacement_in
 from weakspot.attention.memory import peak_bytes
 from weakspot.detection import candidates
 from weakspot.errors import InputError
-from weakspot.predict import displacement_of, predict
+from weakspot.predict import predict
 from weakspot.training.run import NetworkSettings, Run
 
 SHAPE = (60, 44)
@@ -63,37 +64,26 @@ def test_the_count_is_the_networks_and_comes_from_the_pass_of_the_map():
     assert passes == [2]
 
 
-def flipped(until):
-    return Run(
-        beside(2),
-        NetworkSettings("gp_unet_no_residual", 2, 1),
-        "regression",
-        (24, 26),
-        {"fit": {"recipe": {"flipped_until": until}}},
-    )
-
-
 def test_maps_are_moved_back_by_how_far_mirrored_images_say_that_they_lie_off():
+    run = Run(beside(2), NetworkSettings("gp_unet_no_residual", 2, 1), "regression", (24, 26), {})
     places = [(10, 12), (14, 8), (9, 15)]
     given = [blob((24, 26), place).float().numpy()[None] for place in places]
-    off = displacement_of(flipped(0.4), given)
+    off = displacement_in("cam", beside(2), given, (24, 26))
+    assert off is not None
     assert off == pytest.approx((2, 0), abs=0.05)
     for (y, x), found, as_it_is in zip(
-        places, predict(flipped(0.4), given, displaced_vox=off), predict(flipped(0.4), given), strict=True
+        places, predict(run, given, displaced_vox=off), predict(run, given), strict=True
     ):
         assert found.candidates.points[0].tolist() == [y, x]
         assert as_it_is.candidates.points[0].tolist() == [y + 2, x]
         np.testing.assert_array_equal(found.attention[:-2], as_it_is.attention[2:])
         assert found.count == as_it_is.count
     # An object at the end of a small image, to whose response the padding is home.
-    [cut] = predict(flipped(0.4), [blob((20, 26), (18, 12)).float().numpy()[None]], displaced_vox=off)
+    [cut] = predict(run, [blob((20, 26), (18, 12)).float().numpy()[None]], displaced_vox=off)
     assert cut.candidates.points[0].tolist() == [18, 12]
     # Images of other sizes than the first one's are left out, small ones padded as in training.
-    assert displacement_of(flipped(0.4), [given[0][:, 2:], np.zeros((1, 40, 40), np.float32), given[1]]) == (
-        pytest.approx(off, abs=1e-6)
-    )
-    with pytest.raises(InputError, match="trained without flips"):
-        displacement_of(flipped(0.0), given)
+    of_sizes = [given[0][:, 2:], np.zeros((1, 40, 40), np.float32), given[1]]
+    assert displacement_in("cam", beside(2), of_sizes, (24, 26)) == pytest.approx(off, abs=1e-6)
 
 
 def test_auto_takes_whole_what_fits_and_tiles_what_does_not(monkeypatch):

@@ -13,7 +13,6 @@ from scipy import ndimage
 from torch import nn
 
 from weakspot.attention import METHODS, attend_and_count, count_residual
-from weakspot.attention.displacement import displacement_in
 from weakspot.attention.memory import choose_tile, in_bytes
 from weakspot.attention.methods import DEFAULT_METHOD, VOXELS
 from weakspot.detection import Candidates, candidates_in
@@ -126,30 +125,6 @@ def predict(
                 raise InputError(_out_of_memory(padded, sizes)) from error
             raise
         yield from predictions
-
-
-def displacement_of(
-    run: Run, images: Iterable[NDArray[np.float32]], method: str | None = None, device: torch.device | str = "cpu"
-) -> tuple[float, ...] | None:
-    """Return how far the run's maps lie from what they respond to, see `weakspot.attention.displacement`.
-
-    Of the network's own method `Run.displaced_vox` has it already, told by the validation images.
-
-    Parameters
-    ----------
-    run, method, device : as for `predict`
-    images : as for `weakspot.attention.displacement.displacement_in`
-
-    Raises
-    ------
-    InputError
-        As `choose_method`, and of a run that was trained without flips, of which mirrored images tell nothing.
-    """
-    if not run.settings["fit"]["recipe"]["flipped_until"]:
-        raise InputError(
-            "the run was trained without flips: how it sees mirrored images does not tell where its maps lie"
-        )
-    return displacement_in(choose_method(run, method), run.network.to(device).eval(), images, run.shape)
 
 
 def moved_back(attention: NDArray[np.float32], displaced_vox: Sequence[float]) -> NDArray[np.float32]:

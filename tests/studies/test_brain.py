@@ -34,7 +34,6 @@ from weakspot.studies.brain_units import CURVE_FP, RESAMPLES_KEPT, Evaluation, T
 from weakspot.studies.brain_widths import response_widths
 from weakspot.studies.published import published
 from weakspot.studies.runner import run_here
-from weakspot.studies.scores import CENTRED
 from weakspot.studies.units import Place, done, key, pending
 
 SETTINGS = BrainSettings(SIZES["laptop"], brain_recipes(), {"map": "hash"})
@@ -206,9 +205,11 @@ def test_records_hold_figures_and_what_tests_need(small: Place):
         low, high = result["height"]["fauc"]["ci95"]
         assert len(result["fauc_resampled"]) == RESAMPLES_KEPT
         assert low <= np.nanmean(np.array(result["fauc_resampled"], float)) <= high
-        scores = SCORES if result["displaced_vox"] is None else (*SCORES, *CENTRED)
-        assert all(0 <= result[score]["fauc"]["value"] <= 1 for score in scores)
-        assert (set(CENTRED) & result.keys() == set(CENTRED)) == (result["displaced_vox"] is not None)
+        assert (result["centred"] is None) == (result["displaced_vox"] is None)
+        for side in (result, result["centred"] or result):
+            assert all(0 <= side[score]["fauc"]["value"] <= 1 for score in SCORES)
+        still = result["displaced_vox"] is not None and not np.rint(result["displaced_vox"]).any()
+        assert not still or result["centred"] == {name: result[name] for name in result["centred"]}
     # Same phantoms, same PVS; and intensity needs no network but for the count.
     assert results.phantoms["faint", "midbrain"]["counts"] == made["counts"]
     own, unseen = (results.evaluations[name, "intensity", "midbrain"][0] for name in ("faint", "faint_unseen"))

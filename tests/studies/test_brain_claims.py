@@ -8,7 +8,7 @@ import pytest
 from weakspot.data.phantom.settings import REGIONS
 from weakspot.studies.brain import METHODS
 from weakspot.studies.brain_claims import AHEAD, CLAIMS, Claim, beside_rater, in_words
-from weakspot.studies.brain_results import BrainResults, Difference, best_of
+from weakspot.studies.brain_results import BrainResults, Difference, best_of, moved_back
 from weakspot.studies.brain_units import CURVE_FP
 from weakspot.studies.published import published
 
@@ -28,6 +28,7 @@ def record(fauc: float, fp: float = 1.0, width: float = 2.0, noise: float = 1.0)
         "fp": each,
         "width_mm": [None, *[width] * (PHANTOMS - 1)],
         "curve": np.full(len(CURVE_FP), fauc).tolist(),
+        "centred": None,
         "shown": {},
     }
 
@@ -99,6 +100,14 @@ def test_ablations_are_held_against_the_default():
     assert holds(BRIGHT, found) == "holds"
     assert "hippocampi +20.00" in BRIGHT.judge(found).evidence
     assert holds(FAINT, found) == holds(NO_DISTRACTORS, found) == "not run"
+
+
+def test_maps_moved_back_are_judged_by_the_same_claims():
+    ahead, behind = record(0.6), {**record(0.4), "centred": record(0.7)}
+    found = results(**{region: {"gp_unet": behind, "gp_unet_no_residual": ahead} for region in REGIONS})
+    assert holds(RESIDUAL, found) == "does not hold"
+    assert holds(RESIDUAL, moved_back(found)) == "holds"  # the other's are not known to lie off, and stay
+    assert "midbrain +10.00" in RESIDUAL.judge(moved_back(found)).evidence
 
 
 def test_the_paper_s_own_tables_are_judged_too():

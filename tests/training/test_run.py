@@ -12,8 +12,8 @@ from filelock import FileLock
 
 import weakspot
 from tests.training.test_fit import FAST, disks
+from weakspot.attention.displacement import displacement_in
 from weakspot.errors import InputError
-from weakspot.predict import displacement_of
 from weakspot.training.displaced import displaced
 from weakspot.training.run import FORMAT, NetworkSettings, Run, load, train
 from weakspot.training.settings import FitSettings
@@ -50,12 +50,14 @@ def test_how_far_maps_lie_off_is_told_by_mirrored_validation_images(
     read, validation = load(folder), disks(8, 9).images
     some = np.flatnonzero(disks(8, 9).counts)  # images without objects tell nothing
     assert 0 < len(some) < 8
-    told = displacement_of(read, (validation.batch(np.array([index]))[0] for index in some))
+    told = displacement_in(
+        "grad_cam", read.network, (validation.batch(np.array([index]))[0] for index in some), read.shape
+    )
     assert told is not None
     assert read.displaced_vox == pytest.approx(told, abs=1e-3)
     assert run(tmp_path / "never flipped", replace(FAST, flipped_until=0.0)).displaced_vox is None
     nothing = replace(disks(8, 9), counts=np.zeros(8))
-    assert displaced(read.network, "base", FitSettings(FAST), nothing, read.shape) is None
+    assert displaced(read.network, "grad_cam", FitSettings(FAST), nothing, read.shape) is None
 
     def too_large(*arguments: object) -> None:
         raise MemoryError

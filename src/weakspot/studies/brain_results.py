@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -107,6 +107,14 @@ def _read_pictures(place: Place, unit: Evaluation, high: float, results: BrainRe
             results.maps[unit.method, region] = pixels / 255 * high
         else:
             results.images[region] = pixels
+
+
+def moved_back(results: BrainResults) -> BrainResults:
+    """Return the results of maps moved back by how far they lie off, and where that is not known those of the maps."""
+    evaluations = {
+        cell: [{**each, **(each["centred"] or {})} for each in seeds] for cell, seeds in results.evaluations.items()
+    }
+    return replace(results, evaluations=evaluations)
 
 
 def tables(results: BrainResults, condition: str = "default") -> dict[str, Any]:

@@ -11,7 +11,7 @@ from weakspot.report.tables import Table
 from weakspot.studies.brain import EVALUATED, METHODS
 from weakspot.studies.brain_claims import AHEAD, NAMES, OUTSHONE, WEAK, BesideRater, beside_rater
 from weakspot.studies.brain_figures import PHANTOMS, heading
-from weakspot.studies.brain_results import BrainResults, Difference
+from weakspot.studies.brain_results import BrainResults, Difference, moved_back
 from weakspot.studies.brain_settings import CONDITIONS, BrainSettings
 from weakspot.studies.cells import figure_of
 from weakspot.studies.fauc import ranking
@@ -102,15 +102,18 @@ def standing(results: BrainResults) -> Iterator[str]:
                 f"{heading(region)}: the best weakly supervised method is {ahead.value:.1f} points of FAUC ahead of "
                 f"intensity ({ahead.ends[0]:.1f} to {ahead.ends[1]:.1f}); the target of {AHEAD:g} is {reached}"
             )
+    back = moved_back(results)
     for region in REGIONS:
         itself, truth = (beside_rater(results, region, against) for against in ("rater", "rater_truth"))
-        if itself is not None and truth is not None:
+        moved = beside_rater(back, region, "rater_truth")
+        if itself is not None and truth is not None and moved is not None:
             lines += [
                 f"{heading(region)}: the simulated rater finds {100 * itself.sensitivity:.1f} % of its own other marks "
                 f"at {itself.fp:.2f} false positives (Figure 7); {_beside(itself)}, "
                 f"{'within' if itself.points >= 0 else 'below'} the rater's agreement with itself",
                 f"{heading(region)}: held against the truth, as methods are, the rater finds "
-                f"{100 * truth.sensitivity:.1f} % at {truth.fp:.2f}; {_beside(truth)}",
+                f"{100 * truth.sensitivity:.1f} % at {truth.fp:.2f}; {_beside(truth)}; with maps "
+                f"moved back, {NAMES[moved.method]}, {moved.points:+.1f}",
             ]
     yield "\n".join(f"- {line}." for line in lines) or "- Nothing yet."
 

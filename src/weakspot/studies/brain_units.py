@@ -1,11 +1,11 @@
 """The work of the brain study beside making phantoms: to train a network, and to evaluate one with a method."""
 
-import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from weakspot.data.points import Points
@@ -13,17 +13,17 @@ from weakspot.detection import candidates_in
 from weakspot.detection.peaks import SCORES
 from weakspot.devices import choose_device, choose_precision
 from weakspot.evaluation import evaluate
-from weakspot.predict import Prediction, displacement_of, moved_back, predict
+from weakspot.predict import Prediction, moved_back, predict
 from weakspot.settings import to_dict
 from weakspot.studies.brain_data import Phantoms, Volumes, conventions_of, filter_size, read_volumes
 from weakspot.studies.brain_settings import MAX_FP, SLICE_AXIS, BrainSettings
 from weakspot.studies.brain_widths import response_widths
 from weakspot.studies.recording import keep_map, keep_picture, of_evaluation, of_training, short
-from weakspot.studies.scores import CENTRED
 from weakspot.studies.units import Place
+from weakspot.training.displaced import displaced
 from weakspot.training.memory import check_memory
 from weakspot.training.recipes import Recipe
-from weakspot.training.run import NetworkSettings, load, train
+from weakspot.training.run import NetworkSettings, Run, load, train
 from weakspot.training.settings import FitSettings, Progress
 
 CURVE_FP = MAX_FP * np.linspace(0, 1, 61) ** 2  # where curves are kept: close together where they rise
@@ -148,13 +148,14 @@ class Evaluation:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The training and the phantoms."""
-        return tuple(dict.fromkeys((self.training.name, self.phantoms.name)))
+        """The training, and the phantoms of both."""
+        return tuple(dict.fromkeys((self.training.name, self.training.phantoms.name, self.phantoms.name)))
 
     @property
     def settings(self) -> dict[str, Any]:
         """Return what the result hangs on."""
-        chosen = {"method": self.method, "attention": self.attention, "scores": [*SCORES, *CENTRED]}
+        chosen = {"method": self.method, "attention": self.attention, "scores": list(SCORES)}
+        chosen["centred"] = "validation images with a count"  # that tell how far maps lie off
         return {"training": self.training.settings, "phantoms": self.phantoms.settings, **chosen}
 
     def ready(self, place: Place) -> bool:
@@ -165,6 +166,8 @@ class Evaluation:
         """Find the PVS on the test phantoms, and return figures with intervals, the curve and how sharp the maps are.
 
         Fractions are 0-1; ``fp``, ``fn`` and ``sensitivities`` are those of each phantom at the predicted count.
+        ``centred``: the same with maps moved back, by how far the network's own validation phantoms tell that they lie
+        off; None where they do not tell.
         """
         volumes, sizes = read_volumes(self.phantoms, place), self.phantoms.study.sizes
         run, images = load(place.work_of(self.training) / "run"), volumes.images()
@@ -173,9 +176,9 @@ class Evaluation:
         truth = volumes.points()
         size = filter_size(sizes)
         device = choose_device(self.training.device)
-        mirrored = (images.batch([index])[0] for index in range(len(images)))
-        displaced = displacement_of(run, mirrored, self.attention, device)
-        points: dict[str, list[Points]] = {}
+        told = self._displaced(place, run, device)
+        points: dict[str, list[Points]] = {score: [] for score in SCORES}
+        centred: dict[str, list[Points]] = {score: [] for score in SCORES}
         counts: list[float] = []
         widths: list[NDArray[np.float64]] = []
         offsets: list[NDArray[np.float64]] = []
@@ -191,12 +194,10 @@ class Evaluation:
         )
         for index, each in enumerate(predictions):
             within = None if slices is None else slices[index]
-            maps = {"": each.attention}
-            if displaced is not None:
-                maps["centred_"] = moved_back(each.attention, displaced)
-            for (prefix, attention), score in itertools.product(maps.items(), SCORES):
-                found = candidates_in(attention, within, score=score, size=size)
-                points.setdefault(prefix + score, []).append(Points(found.points, found.scores))
+            for score in SCORES:
+                points[score].append(_points(each.attention, within, score, size))
+                if told is not None:
+                    centred[score].append(_points(moved_back(each.attention, told), within, score, size))
             counts.append(each.count)
             width, offset = self._responses(each, truth[index].coordinates, None if within is None else within[1])
             widths.append(width)
@@ -204,23 +205,37 @@ class Evaluation:
             if index == shown[0] and self.condition == "default" and not self.training.seed:
                 kept = self._keep(place, volumes, each, images.batch([index])[0, 0], shown)
             tell(0.9 * (index + 1) / len(images))
-        by_score = {
-            score: evaluate(volumes.detections(of_score, counts), volumes.truth(), conventions_of(sizes))
-            for score, of_score in points.items()
+        return {
+            **self._judged(volumes, points, counts),
+            "centred": None if told is None else self._judged(volumes, centred, counts),
+            "displaced_vox": None if told is None else short(told),
+            "width_mm": short([_mean(each) for each in widths]),
+            "offset_mm": short(np.concatenate(offsets).mean(axis=0)) if any(map(len, offsets)) else None,
+            "shown": kept,
         }
-        judged = by_score["height"]  # the paper's
+
+    def _displaced(self, place: Place, run: Run, device: torch.device) -> tuple[float, ...] | None:
+        held_out = read_volumes(self.training.phantoms, place, "val").examples()
+        network = run.network.to(device).eval()
+        return displaced(network, self.attention, FitSettings(self.training.recipe), held_out, run.shape)
+
+    def _judged(self, volumes: Volumes, points: dict[str, list[Points]], counts: Sequence[float]) -> dict[str, Any]:
+        """Return figures by each score of candidates, and of the paper's, height, what curves and tests need."""
+        by_score = {
+            score: evaluate(
+                volumes.detections(found, counts), volumes.truth(), conventions_of(self.phantoms.study.sizes)
+            )
+            for score, found in points.items()
+        }
+        judged = by_score["height"]
         each_image = judged.point.per_image()
         return {
             **{score: of_evaluation(each) for score, each in by_score.items()},
-            "displaced_vox": None if displaced is None else short(displaced),
             "curve": short(judged.curve.read(CURVE_FP)),
             "fauc_resampled": [round(float(value), 4) for value in judged.fauc_resampled[:RESAMPLES_KEPT]],
             "fp": each_image["fp"],
             "fn": each_image["fn"],
             "sensitivities": np.round(each_image["sensitivity"].astype(float), 4),
-            "width_mm": short([_mean(each) for each in widths]),
-            "offset_mm": short(np.concatenate(offsets).mean(axis=0)) if any(map(len, offsets)) else None,
-            "shown": kept,
         }
 
     def _responses(
@@ -264,6 +279,11 @@ class Evaluation:
             "targets": targets.round(2),
             "volume": volumes.cohort.ids[index],
         }
+
+
+def _points(attention: NDArray[np.float32], within: tuple[int, float] | None, score: str, size: int) -> Points:
+    found = candidates_in(attention, within, score=score, size=size)
+    return Points(found.points, found.scores)
 
 
 def _mean(widths: NDArray[np.float64]) -> float:

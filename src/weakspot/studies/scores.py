@@ -1,6 +1,6 @@
 """What detection comes to by each score of candidates, beyond the paper's."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from weakspot.detection.peaks import SCORES
@@ -13,11 +13,9 @@ _NOTE = (
     "highest ranks high, but so does only the brighter of two objects that touch. `weakspot predict --score` takes "
     "each. Bold: the highest."
 )
-CENTRED = {f"centred_{score}": f"{score}, centred" for score in SCORES}
 _CENTRED = (
-    " Centred: maps moved back by how far off they lie, in whole voxels; mirrored test images tell without any "
-    "location (`weakspot predict` goes by mirrored validation images, and for a network's own method alone). Where "
-    "that cannot be told, not defined."
+    " Centred: maps moved back by how far off they lie, in whole voxels; mirrored validation images tell, without any "
+    "location (`weakspot predict` moves the maps of a network's own method). Where that cannot be told, not defined."
 )
 
 
@@ -38,18 +36,28 @@ def scores_table(
     rows : what stands in these, and the cells that the row is the mean of
     centred : whether to add the scores of maps that were moved back
     """
-    columns = {score: score for score in SCORES} | (CENTRED if centred else {})
+    columns = [(score, back) for back in (False, True)[: 1 + centred] for score in SCORES]
     of = results.evaluations.__getitem__
     table: list[tuple[str, ...]] = []
     bold = set()
     for names, cells in rows:
         found = [
-            mean(mean(each[score]["fauc"]["value"] if score in each else None for each in of(cell)) for cell in cells)
-            for score in columns
+            mean(mean(_fauc(each["centred"] if back else each, score) for each in of(cell)) for cell in cells)
+            for score, back in columns
         ]
         printed = [number(value, form="{:.1f}", unit=100) for value in found]
         known = [text for text, value in zip(printed, found, strict=True) if value is not None]
         highest = max(known, key=float, default=None)
         bold |= {(len(table), len(names) + place) for place, value in enumerate(printed) if value == highest}
         table.append((*names, *printed))
-    return Table(title, (*header, *columns.values()), tuple(table), frozenset(bold), _NOTE + _CENTRED * centred)
+    return Table(
+        title,
+        (*header, *(f"{score}, centred" if back else score for score, back in columns)),
+        tuple(table),
+        frozenset(bold),
+        _NOTE + _CENTRED * centred,
+    )
+
+
+def _fauc(found: Mapping[str, Any] | None, score: str) -> float | None:
+    return None if found is None else found[score]["fauc"]["value"]

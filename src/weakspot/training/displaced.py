@@ -1,4 +1,4 @@
-"""How far a trained network's maps lie off, measured once, when the training is complete."""
+"""How far a trained network's maps lie off, as its validation images tell."""
 
 from collections.abc import Sequence
 
@@ -6,20 +6,20 @@ import numpy as np
 from torch import nn
 
 from weakspot.attention.displacement import displacement_in
-from weakspot.attention.methods import DEFAULT_METHOD
 from weakspot.devices import is_out_of_memory
 from weakspot.seeding import generator
 from weakspot.training.settings import Examples, FitSettings
 
 
 def displaced(
-    network: nn.Module, name: str, settings: FitSettings, validation: Examples, shape: Sequence[int]
+    network: nn.Module, method: str, settings: FitSettings, validation: Examples, shape: Sequence[int]
 ) -> tuple[float, ...] | None:
-    """Return how far off the maps of an architecture's own method lie (dims,), None where that is not known.
+    """Return how far off a network's maps lie (dims,), None where that is not known.
 
     Parameters
     ----------
-    network, name : trained, and its architecture
+    network : trained
+    method : that makes the maps, a key of `weakspot.attention.METHODS`
     settings : it was trained with; without flips, how it sees mirrored images tells nothing
     validation : the images that tell: those with something to count
     shape : spatial, of the training images
@@ -30,7 +30,7 @@ def displaced(
     spread = generator(0, "displaced").permutation(something)  # tables are sorted
     images = (validation.images.batch(np.array([index]))[0] for index in spread)
     try:
-        return displacement_in(DEFAULT_METHOD[name], network, images, shape)
+        return displacement_in(method, network, images, shape)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise

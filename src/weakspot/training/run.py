@@ -26,6 +26,7 @@ from torch import nn
 
 import weakspot
 from weakspot import processes
+from weakspot.attention.methods import DEFAULT_METHOD
 from weakspot.devices import is_out_of_memory
 from weakspot.errors import InputError
 from weakspot.files import write_text
@@ -162,7 +163,7 @@ def train(
             described["result"] = {name: best[name] for name in ("epoch", "validation_loss")}
 
             def complete() -> None:
-                told = displaced(network, architecture.name, settings, validation, shape)
+                told = displaced(network, DEFAULT_METHOD[architecture.name], settings, validation, shape)
                 described["result"]["displaced_vox"] = told
                 _finish(partial, network.to("cpu"), described, history)
 
