@@ -137,6 +137,11 @@ class Evaluation:
         return condition if condition == self.training.phantoms.condition else f"{condition}_unseen"
 
     @property
+    def scores(self) -> list[str]:
+        """What candidates are scored by: the paper's alone under other conditions."""
+        return list(SCORES if self.condition == "default" else SCORES[:1])
+
+    @property
     def name(self) -> str:
         """Its name."""
         return f"evaluate-{self.condition}-{self.method}-{self.phantoms.region}-seed{self.training.seed}"
@@ -154,7 +159,7 @@ class Evaluation:
     @property
     def settings(self) -> dict[str, Any]:
         """Return what the result hangs on."""
-        chosen = {"method": self.method, "attention": self.attention, "scores": list(SCORES)}
+        chosen = {"method": self.method, "attention": self.attention, "scores": self.scores}
         chosen["centred"] = "validation images with a count"  # that tell how far maps lie off
         return {"training": self.training.settings, "phantoms": self.phantoms.settings, **chosen}
 
@@ -167,7 +172,7 @@ class Evaluation:
 
         Fractions are 0-1; ``fp``, ``fn`` and ``sensitivities`` are those of each phantom at the predicted count.
         ``centred``: the same with maps moved back, by how far the network's own validation phantoms tell that they lie
-        off; None where they do not tell.
+        off; None where they do not tell, and nothing where that is no voxel.
         """
         volumes, sizes = read_volumes(self.phantoms, place), self.phantoms.study.sizes
         run, images = load(place.work_of(self.training) / "run"), volumes.images()
@@ -177,8 +182,9 @@ class Evaluation:
         size = filter_size(sizes)
         device = choose_device(self.training.device)
         told = self._displaced(place, run, device)
-        points: dict[str, list[Points]] = {score: [] for score in SCORES}
-        centred: dict[str, list[Points]] = {score: [] for score in SCORES}
+        moves = np.rint(told or ()).tolist()  # in whole voxels, as predictions are
+        points: dict[str, list[Points]] = {score: [] for score in self.scores}
+        centred: dict[str, list[Points]] = {score: [] for score in self.scores if any(moves)}
         counts: list[float] = []
         widths: list[NDArray[np.float64]] = []
         offsets: list[NDArray[np.float64]] = []
@@ -194,10 +200,10 @@ class Evaluation:
         )
         for index, each in enumerate(predictions):
             within = None if slices is None else slices[index]
-            for score in SCORES:
+            for score in points:
                 points[score].append(_points(each.attention, within, score, size))
-                if told is not None:
-                    centred[score].append(_points(moved_back(each.attention, told), within, score, size))
+            for score in centred:
+                centred[score].append(_points(moved_back(each.attention, moves), within, score, size))
             counts.append(each.count)
             width, offset = self._responses(each, truth[index].coordinates, None if within is None else within[1])
             widths.append(width)
@@ -207,7 +213,7 @@ class Evaluation:
             tell(0.9 * (index + 1) / len(images))
         return {
             **self._judged(volumes, points, counts),
-            "centred": None if told is None else self._judged(volumes, centred, counts),
+            "centred": self._judged(volumes, centred, counts) if centred else None if told is None else {},
             "displaced_vox": None if told is None else short(told),
             "width_mm": short([_mean(each) for each in widths]),
             "offset_mm": short(np.concatenate(offsets).mean(axis=0)) if any(map(len, offsets)) else None,

@@ -41,10 +41,7 @@ def scores_table(
     table: list[tuple[str, ...]] = []
     bold = set()
     for names, cells in rows:
-        found = [
-            mean(mean(_fauc(each["centred"] if back else each, score) for each in of(cell)) for cell in cells)
-            for score, back in columns
-        ]
+        found = [mean(mean(_fauc(each, score, back) for each in of(cell)) for cell in cells) for score, back in columns]
         printed = [number(value, form="{:.1f}", unit=100) for value in found]
         known = [text for text, value in zip(printed, found, strict=True) if value is not None]
         highest = max(known, key=float, default=None)
@@ -59,5 +56,10 @@ def scores_table(
     )
 
 
-def _fauc(found: Mapping[str, Any] | None, score: str) -> float | None:
-    return None if found is None else found[score]["fauc"]["value"]
+def _fauc(found: Mapping[str, Any], score: str, back: bool) -> float | None:
+    if back:
+        if found["centred"] is None:
+            return None
+        found = {**found, **found["centred"]}
+    value: float | None = found[score]["fauc"]["value"]
+    return value
