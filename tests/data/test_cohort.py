@@ -55,7 +55,7 @@ def test_tsv(cohort_file):
         ("16777216", 2**24),
         ("16777217", "the count '16777217' is larger than 16777216"),
         ("1e999", "the count '1e999' is larger than 16777216"),
-        ("2.5", "the count '2.5' is not whole"),
+        ("2.5", "the count '2.5' is not whole; of several raters take one, or round"),
         ("-1", "the count '-1' is negative"),
         ("", "the count is missing"),
         ("NaN", "the count is missing"),
@@ -85,7 +85,7 @@ def test_all_problems_come_at_once_with_row_and_id(cohort_file):
     lines = refusal(path).split("\n  ")
     assert lines == [
         f"{path}: 7 problems",
-        "row 2 (id one): the count '2.5' is not whole",
+        "row 2 (id one): the count '2.5' is not whole; of several raters take one, or round",
         "row 3 (id two): gone.png: no such file; lost.png: no such file; the count '-1' is negative",
         "row 4 (id one): the count is missing; the subject is missing; the id is that of row 2, too",
         "row 5 (id four): the count 'x' is not a number; the split 'dev' is none of train, val, test",

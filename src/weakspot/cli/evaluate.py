@@ -19,8 +19,8 @@ def evaluate(
 ) -> None:
     """Judge detections against the truth: FROC, FAUC, and the operating point, with their 95 % intervals.
 
-    The operating point is the predicted count of each image; without counts it is what --threshold or --k say, or
-    else every detection.
+    The operating point is what --threshold or --k say; without them the predicted count of each image, to the nearest
+    whole number, at least 0; without counts every detection.
     """
     from weakspot.evaluation import evaluate as evaluate_scene
     from weakspot.report.evaluation_tables import evaluation_tables

@@ -30,13 +30,13 @@ class Options:
         Path,
         typer.Option(
             help="Table of the images: id; optional subject, split, spacing_y, spacing_x (mm), size_y, size_x (voxels),"
-            " slice; in 3D _i, _j, _k."
+            " slice, slice_axis, region; in 3D _i, _j, _k."
         ),
     ]
     split: Annotated[str | None, typer.Option(help="Only the images of this split: train, val, test.")] = None
     region: Annotated[
         str | None,
-        typer.Option(help="Only the rows of this region, of tables with a column region; slice_REGION will do."),
+        typer.Option(help="Only the rows whose column region says so; the slice may be in a column slice_REGION."),
     ] = None
     radius_vox: Annotated[float | None, typer.Option(help="A hit is at most this far from the object, in voxels.")] = (
         None

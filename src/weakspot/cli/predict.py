@@ -64,7 +64,9 @@ def predict(
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Images at once, each in a process of its own; needs weakspot[cluster]."),
+        typer.Option(
+            min=0, help="Images at once, each in a process of its own, with the extra cluster; 0: in this one."
+        ),
     ] = None,
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler, tcp://host:8786.")] = None,
     scheduler_file: Annotated[Path | None, typer.Option(help="The file that a Dask scheduler wrote.")] = None,
@@ -76,7 +78,8 @@ def predict(
     """Find the objects of new images: detections.csv and counts.csv.
 
     Points are voxel indices of the image as it is stored; of scans, world mm (RAS+) too.
-    An image that cannot be read does not stop the others: it is listed at the end, with exit code 1.
+    The table's images that cannot be read do not stop the others: they are listed at the end, with exit code 1.
+    points.csv holds the detections that the predicted count keeps; under classification, the count is a probability.
     """
     import numpy as np
 
@@ -91,6 +94,7 @@ def predict(
     from weakspot.detection.peaks import SIZE_VOX
     from weakspot.devices import choose_device, cores, use_cpu
     from weakspot.errors import InputError
+    from weakspot.evaluation.operating_point import whole_counts
     from weakspot.geometry import to_world
     from weakspot.predict import choose_method
     from weakspot.predict_files import File, FileSettings
@@ -101,7 +105,7 @@ def predict(
         raise InputError("--size is in voxels, --size-mm in mm: give one of them")
     if size_mm is not None and not 0 < size_mm < np.inf:
         raise InputError(f"--size-mm {size_mm}: expected a size above 0")
-    if workers is not None and (scheduler or scheduler_file):
+    if workers and (scheduler or scheduler_file):
         raise InputError("--workers are started on this machine; with a scheduler, start workers there")
     use_cpu(threads, keep_memory=False)
     chosen, trained = choose_device(device), load(run)
@@ -137,7 +141,7 @@ def predict(
     settings = FileSettings(
         used, str(chosen), sizes, memory_gb, size or SIZE_VOX, size_mm, axis, score, volume, nonfinite, maps, displaced
     )
-    if workers is None and not (scheduler or scheduler_file):
+    if not (workers or scheduler or scheduler_file):
         found = _here(trained, files, settings)
     else:
         each = threads or max(1, cores() // (workers or 1))
@@ -176,6 +180,9 @@ def predict(
         left_out = [f"id {name}: {problems[name]}" for name in cohort.ids if name in problems]
         if points:
             write_points(draft / "detections.csv", points, dims)
+            if trained.objective == "regression":
+                kept = {name: each.first(int(whole_counts(counts[name]))) for name, each in points.items()}
+                write_points(draft / "points.csv", kept, dims)
             write_table(draft / "counts.csv", ("id", "count"), list(counts.items()))
             write_json(
                 draft / "predict.json",

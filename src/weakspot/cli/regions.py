@@ -49,7 +49,7 @@ def regions(
 
     if is_scan(scan) != (segmentation is not None):
         raise InputError(
-            "--segmentation goes with a single scan; for several, give a table with id, image, segmentation"
+            "expected one scan with its --segmentation, or for several a table with id, image, segmentation"
         )
     if segmentation is None:
         cohort = read_cohort(scan, counts=False, files=False)

@@ -194,8 +194,8 @@ def split_cohort(cohort: Cohort, seed: int, validation: float = 0.2) -> Splits:
         known = np.unique(subjects[split == "train"])
         if len(known) < 2:
             raise InputError(
-                f"no validation set can be drawn from the one subject {str(known[0])!r}; "
-                "add subjects, or name the rows in a column 'split'"
+                f"no validation set can be drawn from the one subject {str(known[0])!r} (rows of one image file are "
+                "one); add subjects, or name the rows in a column 'split'"
             )
         number = min(max(round(validation * len(known)), 1), len(known) - 1)
         drawn = generator(seed, "split").permutation(known)[:number]

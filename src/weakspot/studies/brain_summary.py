@@ -15,7 +15,7 @@ from weakspot.studies.brain_results import BrainResults, Difference, moved_back
 from weakspot.studies.brain_settings import CONDITIONS, BrainSettings
 from weakspot.studies.cells import figure_of
 from weakspot.studies.fauc import ranking
-from weakspot.studies.mnist_summary import machines_of
+from weakspot.studies.mnist_summary import left_out, machines_of
 
 
 def what_was_run(study: BrainSettings, results: BrainResults) -> str:
@@ -37,7 +37,7 @@ def what_was_run(study: BrainSettings, results: BrainResults) -> str:
         *(f"{number} trainings on {machine}." for machine, number in machines_of(trainings).items()),
         *_outside(results),
         *_times(results),
-        *(f"Left out: {name}, {reason}." for name, reason in results.left_out.items()),
+        *left_out(results.left_out),
     ]
     return "\n".join(f"- {line}" for line in lines)
 
@@ -109,17 +109,18 @@ def standing(results: BrainResults) -> Iterator[str]:
         if itself is not None and truth is not None and moved is not None:
             lines += [
                 f"{heading(region)}: the simulated rater finds {100 * itself.sensitivity:.1f} % of its own other marks "
-                f"at {itself.fp:.2f} false positives (Figure 7); {_beside(itself)}, "
-                f"{'within' if itself.points >= 0 else 'below'} the rater's agreement with itself",
+                f"at {itself.fp:.2f} false positives (Figure 7); {_beside(itself)}: "
+                f"{'no worse' if itself.points >= 0 else 'worse'} than the rater agrees with itself",
                 f"{heading(region)}: held against the truth, as methods are, the rater finds "
                 f"{100 * truth.sensitivity:.1f} % at {truth.fp:.2f}; {_beside(truth)}; with maps "
-                f"moved back, {NAMES[moved.method]}, {moved.points:+.1f}",
+                f"moved back, {NAMES[moved.method]} finds {moved.points:+.1f}",
             ]
     yield "\n".join(f"- {line}." for line in lines) or "- Nothing yet."
 
 
 def _beside(rater: BesideRater) -> str:
-    return f"the best method there, {NAMES[rater.method]}, is {rater.points:+.1f} points from that"
+    than = "more" if rater.points >= 0 else "fewer"
+    return f"the best method at so many, {NAMES[rater.method]}, finds {abs(rater.points):.1f} points {than} of the PVS"
 
 
 def conditions_table(results: BrainResults) -> Table:

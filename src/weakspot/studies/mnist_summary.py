@@ -28,7 +28,7 @@ def what_was_run(place: Place, results: Results) -> str:
         *(f"{number} trainings on {machine}." for machine, number in machines_of(trainings).items()),
         *([f"Evaluations of which the version is recorded: {evaluated}."] if evaluated else []),
         *_times(results),
-        *(f"Left out: {name}, {reason}." for name, reason in results.left_out.items()),
+        *left_out(results.left_out),
     ]
     return "\n".join(f"- {line}" for line in lines)
 
@@ -41,6 +41,14 @@ def machines_of(trainings: Iterable[Mapping[str, Any]]) -> Counter[str]:
         f"weakspot {each['environment']['weakspot']}, {each['environment']['threads']} thread(s) each"
         for each in trainings
     )
+
+
+def left_out(found: Mapping[str, str]) -> list[str]:
+    """Return a line for each reason, with the records that are left out for it."""
+    reasons: dict[str, list[str]] = {}
+    for name, reason in found.items():
+        reasons.setdefault(reason, []).append(name)
+    return [f"Left out, {reason}: {', '.join(names)}." for reason, names in reasons.items()]
 
 
 def _seeds(evaluations: Mapping[Cell, list[dict[str, Any]]]) -> str:

@@ -142,7 +142,8 @@ def cluster(workers: int, scheduler: str | None = None, scheduler_file: Path | N
         from distributed import Client, LocalCluster
     except ImportError as error:
         raise InputError(
-            "several workers need Dask: pip install 'weakspot[cluster]', or run in this process with --workers 0"
+            "several workers need Dask: pip install -e '.[cluster]' in weakspot's folder, or run in this "
+            "process with --workers 0"
         ) from error
     if scheduler or scheduler_file:
         if scheduler_file and not scheduler_file.is_file():  # Dask would wait for it

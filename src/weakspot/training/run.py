@@ -27,6 +27,7 @@ from torch import nn
 import weakspot
 from weakspot import processes
 from weakspot.attention.methods import DEFAULT_METHOD
+from weakspot.data.images import SCALES, highest
 from weakspot.devices import is_out_of_memory
 from weakspot.errors import InputError
 from weakspot.files import write_text
@@ -88,12 +89,18 @@ class Run:
         return None if told is None else tuple(map(float, told))
 
     def check(self, image: NDArray[Any]) -> None:
-        """Refuse an image (channels, *spatial) of other channels or dimensions than the network was trained on."""
+        """Refuse an image (channels, *spatial) of other channels, dimensions or scale (0-255, not 0-1) than known."""
         given, expected = (image.ndim - 1, len(image)), (self.architecture.dims, self.architecture.in_channels)
         if given != expected:
             raise InputError(
                 f"{given[0]}D with {given[1]} channels, and the network was trained in {expected[0]}D with "
                 f"{expected[1]} channels: convert the image"
+            )
+        known = self.settings.get("result", {}).get("highest_value")
+        if known and (value := highest([image])) > SCALES * known:
+            raise InputError(
+                f"its values go up to {value:.4g}, those of the training images to {known:.4g}: bring it to their "
+                "scale (floats are taken as they are, integers are divided by the largest of their type)"
             )
 
 
@@ -164,7 +171,7 @@ def train(
 
             def complete() -> None:
                 told = displaced(network, DEFAULT_METHOD[architecture.name], settings, validation, shape)
-                described["result"]["displaced_vox"] = told
+                described["result"] |= {"displaced_vox": told, "highest_value": training.highest()}
                 _finish(partial, network.to("cpu"), described, history)
 
             processes.first(complete)

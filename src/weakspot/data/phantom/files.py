@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from weakspot.data.phantom.anatomy import Sources
 from weakspot.data.phantom.make import Phantom, make_phantom
 from weakspot.data.phantom.settings import REGIONS, PhantomSettings
+from weakspot.data.phantom.template import check_installed
 from weakspot.data.tables import write_table
 from weakspot.errors import InputError
 from weakspot.files import is_whole, read_record, write_atomically, write_text
@@ -83,6 +84,8 @@ def write_phantoms(
     if wrong := [name for name in regions if name not in REGIONS] or ([] if regions else ["none"]):
         raise InputError(f"no region {', '.join(wrong)}; there are {', '.join(REGIONS)}")
     regions = [name for name in REGIONS if name in regions]
+    if labels is None:
+        check_installed()
     sources = Sources(labels)
     what = {
         "phantoms": True,

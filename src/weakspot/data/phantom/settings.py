@@ -30,12 +30,14 @@ class _Checked:
             wanted = 3 if field.name == "spacing_mm" else 2 if field.type is Range else 1
             if len(numbers) != wanted or not all(_is_number(each) for each in numbers):
                 shape = "a number" if wanted == 1 else f"{wanted} numbers"
-                problems.append(f"{field.name} is {value!r}, not {shape} of at least 0")
+                problems.append(
+                    f"{field.name} is {value!r}: expected {shape}{' above 0' if wanted == 3 else ', at least 0'}"
+                )
             elif field.type is Range and numbers[0] > numbers[1]:
                 problems.append(f"{field.name} is {value!r}, not a range from low to high")
             if isinstance(value, list):
                 object.__setattr__(self, field.name, tuple(value))
-        refuse(f"settings of phantoms ({type(self).__name__})", problems)
+        refuse("settings of phantoms", problems)
 
 
 def _is_number(value: Any) -> bool:

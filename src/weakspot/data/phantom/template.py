@@ -1,6 +1,7 @@
 """A label map from nilearn's MNI152 grey and white matter: FreeSurfer codes by stated, rough rules."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,15 @@ STRUCTURES: tuple[tuple[int, int, list[tuple[float, float, float]], float, Condi
 )
 
 
+def check_installed() -> None:
+    """Refuse to go on without nilearn, before anything is written."""
+    if find_spec("nilearn") is None:
+        raise InputError(
+            "anatomy without --labels needs nilearn: pip install -e '.[brain]' in weakspot's folder, or give --labels, "
+            "a folder of segmentations with FreeSurfer's codes"
+        )
+
+
 def template_labels() -> tuple[NDArray[np.int16], FloatArray]:
     """Return a label map at 1 mm with FreeSurfer's codes, and its affine.
 
@@ -56,13 +66,9 @@ def template_labels() -> tuple[NDArray[np.int16], FloatArray]:
     InputError
         nilearn is not installed.
     """
-    try:
-        from nilearn import datasets
-    except ImportError as error:
-        raise InputError(
-            "anatomy without --labels needs nilearn: pip install 'weakspot[brain]', or give --labels, a folder of"
-            " segmentations with FreeSurfer's codes"
-        ) from error
+    check_installed()
+    from nilearn import datasets
+
     image = datasets.load_mni152_gm_template(resolution=1)
     affine = np.asarray(image.affine, float)
     grey = np.asarray(image.dataobj, float)
