@@ -144,6 +144,8 @@ def test_bare_images_and_one_that_is_broken(cohort: Path, trained: Path, tmp_pat
     assert "3 channels" in said
     assert pd.read_csv(tmp_path / "out" / "counts.csv", dtype=str)["id"].tolist() == ["000", "001"]
     assert "exists already" in fails("predict", trained, cohort / "000.png", "--out", tmp_path / "out")
+    both = fails("predict", trained, cohort / "cohort.csv", cohort / "000.png", "--out", tmp_path / "never")
+    assert "cohort.csv is a table, and 2 files were given: give one table, or image files" in both
     described = json.loads((tmp_path / "out" / "predict.json").read_text())
     assert (described["method"], described["score"]) == ("cam", "height")
     assert described["maximum_filter"] == {"size": 6, "unit": "vox"}
@@ -156,6 +158,8 @@ def test_what_can_be_refused_at_once_is_before_images_are_read(cohort: Path, tmp
     (tmp_path / "a.png").write_text("no image")
     (tmp_path / "cohort.csv").write_text("id,image,count\na,a.png,1\nb,a.png,2\nc,a.png,2\n")
     for options, message in (
+        (["--learning-rate", "nan"], "learning rate nan: expected a number above 0"),
+        (["--device", "gpu"], "no device 'gpu': expected auto, cpu, cuda, cuda:1 or mps"),
         (["--network", "unet"], "no architecture 'unet'"),
         (["--objective", "count"], "count"),
         (["--recipe", "slow"], "no recipe 'slow'"),

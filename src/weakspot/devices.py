@@ -18,6 +18,9 @@ def choose_device(name: str = "auto") -> torch.device:
         return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     try:
         device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"no device {name!r}: expected auto, cpu, cuda, cuda:1 or mps") from error
+    try:
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"device {name!r} cannot be used ({str(error).splitlines()[0]}): try --device cpu") from error

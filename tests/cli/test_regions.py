@@ -227,7 +227,10 @@ def test_another_region_does_not_replace_those_before(folder: Path):
     ("arguments", "words"),
     [
         (["001_t2.nii.gz", "--region", "midbrain"], "expected one scan with its --segmentation"),
-        (["scans.csv", "--region", "midbrain", "--segmentation", "001_aseg.nii.gz"], "expected one scan with its --segmentation"),
+        (
+            ["scans.csv", "--region", "midbrain", "--segmentation", "001_aseg.nii.gz"],
+            "expected one scan with its --segmentation",
+        ),
         (["scans.csv", "--region", "cerebellum"], "no region cerebellum: choose of midbrain"),
         (["scans.csv", "--region", "midbrain", "--size", "88x88"], "--size 88x88: expected such as"),
         (["scans.csv", "--region", "midbrain", "--size", "hippocampi=8x8x8"], "of a --region"),

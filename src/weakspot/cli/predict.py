@@ -112,8 +112,10 @@ def predict(
     used, dims = choose_method(trained, method), trained.architecture.dims
     if isinstance(sizes, tuple) and len(sizes) != dims:
         raise InputError(f"--tile {tile}: the network is of {dims}D images; give one size, or {dims}")
-    is_table = len(images) == 1 and images[0].suffix.lower() in (".csv", ".tsv")
-    cohort = read_cohort(images[0], counts=False, files=False) if is_table else cohort_of_images(images)
+    tables = [path for path in images if path.suffix.lower() in (".csv", ".tsv")]
+    if tables and len(images) > 1:
+        raise InputError(f"{tables[0]} is a table, and {len(images)} files were given: give one table, or image files")
+    cohort = read_cohort(images[0], counts=False, files=False) if tables else cohort_of_images(images)
     if split is not None:
         cohort = cohort.with_split(split)
     if maps:

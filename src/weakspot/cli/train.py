@@ -23,23 +23,17 @@ def train(
     width: Annotated[int | None, typer.Option(min=1, help="Filters of the first scale; 8 in 2D, 32 in 3D.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Length of the training, instead of the recipe's.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=2, help="Images a step, instead of the recipe's.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(min=0, help="Instead of the recipe's.")] = None,
-    flips: Annotated[
+    learning_rate: Annotated[float | None, typer.Option(help="Instead of the recipe's.")] = None,
+    no_flips: Annotated[
+        bool, typer.Option("--no-flips", help="Never mirror images: for what is never met so, as digits.")
+    ] = False,
+    no_resampling: Annotated[
         bool,
         typer.Option(
-            " /--no-flips",
-            show_default=False,
-            help="Never mirror images: for what is never met so, as digits.",
-        ),
-    ] = True,
-    resampling: Annotated[
-        bool,
-        typer.Option(
-            " /--no-resampling",
-            show_default=False,
+            "--no-resampling",
             help="Never rotate images, and move them by whole voxels alone: for objects of a voxel or two.",
         ),
-    ] = True,
+    ] = False,
     validation: Annotated[
         float, typer.Option(help="Share of the training subjects to validate on, where no split column says.")
     ] = 0.2,
@@ -90,7 +84,7 @@ def train(
     check_name(network)
     choose_objective(objective)
     settings = FitSettings(
-        choose_recipe(recipe, steps, batch_size, learning_rate, flips, resampling),
+        choose_recipe(recipe, steps, batch_size, learning_rate, not no_flips, not no_resampling),
         objective=objective,
         seed=seed,
         precision=choose_precision(precision, chosen),
