@@ -96,8 +96,8 @@ class Run:
                 f"{given[0]}D with {given[1]} channels, and the network was trained in {expected[0]}D with "
                 f"{expected[1]} channels: convert the image"
             )
-        known = self.settings.get("result", {}).get("highest_value")
-        if known and (value := highest([image])) > SCALES * known:
+        known = self.settings.get("result", {}).get("highest_value", 0.0)
+        if known > 0 and (value := highest([image])) > SCALES * known:
             raise InputError(
                 f"its values go up to {value:.4g}, those of the training images to {known:.4g}: bring it to their "
                 "scale (floats are taken as they are, integers are divided by the largest of their type)"
