@@ -2,12 +2,14 @@
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
+from torch import nn
 
 from tests.data.phantom.conftest import box_brain
 from tests.test_cli import fails, run
@@ -16,7 +18,7 @@ from weakspot.data.phantom.settings import REGIONS
 from weakspot.detection import Candidates
 from weakspot.detection.peaks import SCORES
 from weakspot.errors import InputError
-from weakspot.predict import Prediction
+from weakspot.predict import Prediction, moved_back
 from weakspot.settings import from_dict, to_dict
 from weakspot.studies.brain import EVALUATED, METHODS, study_units
 from weakspot.studies.brain_data import Phantoms, conventions_of, filter_size, read_volumes
@@ -35,6 +37,7 @@ from weakspot.studies.brain_widths import response_widths
 from weakspot.studies.published import published
 from weakspot.studies.runner import run_here
 from weakspot.studies.units import Place, done, key, pending
+from weakspot.training.settings import Examples, FitSettings
 
 SETTINGS = BrainSettings(SIZES["laptop"], brain_recipes(), {"map": "hash"})
 
@@ -216,6 +219,40 @@ def test_records_hold_figures_and_what_tests_need(small: Place):
     assert own["height"]["fauc"] == unseen["height"]["fauc"]
     bright, faint = (results.evaluations[name, "intensity", "midbrain"][0] for name in ("default", "faint"))
     assert bright["height"]["fauc"]["value"] > faint["height"]["fauc"]["value"]
+
+
+def test_maps_are_moved_back_by_what_the_network_s_own_validation_phantoms_tell(
+    small: Place, monkeypatch: pytest.MonkeyPatch
+):
+    study = from_dict(BrainSettings, small.settings())
+    units = {unit.name: unit for unit in study_units(study)}
+    asked, moved = [], []
+
+    def told(network: nn.Module, method: str, settings: FitSettings, examples: Examples, shape: object) -> object:
+        asked.append((method, examples.ids, float(examples.images.batch(np.arange(1)).sum())))
+        return answer
+
+    def recorded(attention: np.ndarray, by: Sequence[float]) -> np.ndarray:
+        moved.append(tuple(by))
+        return moved_back(attention, by)
+
+    monkeypatch.setattr("weakspot.studies.brain_units.displaced", told)
+    monkeypatch.setattr("weakspot.studies.brain_units.moved_back", recorded)
+    own, unseen = (units[f"evaluate-{each}-intensity-midbrain-seed0"] for each in ("default", "faint_unseen"))
+    answer: tuple[float, ...] | None = (6.4, 0.2, -0.3)
+    far = own.run(small, lambda part: None)
+    held_out = read_volumes(Phantoms(study, "midbrain", "default"), small, "val")
+    assert asked == [("intensity", held_out.cohort.ids, float(held_out.images().batch(np.arange(1)).sum()))]
+    assert set(moved) == {(6, 0, 0)}
+    assert far["centred"].keys() == far.keys() - {"centred", "displaced_vox", "width_mm", "offset_mm", "shown"}
+    for score in SCORES:  # twice the reach away from where it was
+        assert far["centred"][score]["fauc"]["value"] < far[score]["fauc"]["value"]
+    unseen.run(small, lambda part: None)
+    assert asked[1] == asked[0]  # by the network's phantoms, not those that it is evaluated on
+    answer = (0.4, 0.0, 0.0)
+    assert own.run(small, lambda part: None)["centred"] == {}
+    answer = None
+    assert own.run(small, lambda part: None)["centred"] is None
 
 
 @pytest.mark.parametrize("index", [None, 4.0])

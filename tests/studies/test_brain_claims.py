@@ -8,7 +8,8 @@ import pytest
 from weakspot.data.phantom.settings import REGIONS
 from weakspot.studies.brain import METHODS
 from weakspot.studies.brain_claims import AHEAD, CLAIMS, Claim, beside_rater, in_words
-from weakspot.studies.brain_results import BrainResults, Difference, best_of, moved_back
+from weakspot.studies.brain_results import BrainResults, Difference, best_of, centred
+from weakspot.studies.brain_summary import conditions_table, standing
 from weakspot.studies.brain_units import CURVE_FP
 from weakspot.studies.published import published
 
@@ -100,14 +101,41 @@ def test_ablations_are_held_against_the_default():
     assert holds(BRIGHT, found) == "holds"
     assert "hippocampi +20.00" in BRIGHT.judge(found).evidence
     assert holds(FAINT, found) == holds(NO_DISTRACTORS, found) == "not run"
+    # Intensity, level with the others by default, gains where it is ahead of the best of them; CAM on the gradients.
+    found.evaluations.update(results("no_distractors", **{r: {"intensity": record(0.7)} for r in REGIONS}).evaluations)
+    assert holds(NO_DISTRACTORS, found) == "holds"
+    found.evaluations.update(results("faint", **{r: {"gated_attention": record(0.6)} for r in REGIONS}).evaluations)
+    assert holds(FAINT, found) == "holds"
+    assert FAINT.judge(found).evidence.startswith("midbrain +10.00")
+    found.evaluations.update(results("faint", **{r: {"grad": record(0.6)} for r in REGIONS}).evaluations)
+    assert holds(FAINT, found) == "does not hold"
+
+
+def test_where_methods_stand_is_told_with_maps_as_they_are_and_moved_back():
+    found = results(midbrain={"grad": record(0.6), "gp_unet": {**record(0.5), "centred": record(0.9)}})
+    sides = {"rater": 0.7, "rater_truth": 0.55}
+    found.phantoms["default", "midbrain"] = {
+        side: [{"fp_avg": {"value": 0.5}, "sensitivity": {"value": value}}] for side, value in sides.items()
+    }
+    said = "\n".join(standing(found))
+    assert "the best method at so many, Grad, finds 10.0 points fewer of the PVS: worse than" in said
+    assert (
+        "the best method at so many, Grad, finds 5.0 points more of the PVS; with maps moved back, GP-Unet finds +35.0"
+        in said
+    )
+    row = next(row for row in conditions_table(centred(found)).rows if row[0] == "Midbrain")
+    assert row[3:] == ("90.0", "50.0", "50.0", "50.0", "60.0", "50.0", "50.0")
+    assert next(row for row in conditions_table(found).rows if row[0] == "Midbrain")[3] == "50.0"
 
 
 def test_maps_moved_back_are_judged_by_the_same_claims():
     ahead, behind = record(0.6), {**record(0.4), "centred": record(0.7)}
     found = results(**{region: {"gp_unet": behind, "gp_unet_no_residual": ahead} for region in REGIONS})
     assert holds(RESIDUAL, found) == "does not hold"
-    assert holds(RESIDUAL, moved_back(found)) == "holds"  # the other's are not known to lie off, and stay
-    assert "midbrain +10.00" in RESIDUAL.judge(moved_back(found)).evidence
+    assert holds(RESIDUAL, centred(found)) == "holds"  # the other's are not known to lie off, and stay
+    assert "midbrain +10.00" in RESIDUAL.judge(centred(found)).evidence
+    assert holds(SHARPER, found) == "not decided"
+    assert holds(SHARPER, centred(found)) == "not run"  # widths are measured on the maps as they are
 
 
 def test_the_paper_s_own_tables_are_judged_too():

@@ -31,7 +31,7 @@ def study_units(
 
     Under each condition one region after the other, the midbrain first; of each the phantoms, then each network and
     what is evaluated with it. An ablation is evaluated twice: with networks of the default condition, which says what
-    they have learnt, and with networks fine-tuned under the condition, which says what the method can learn there.
+    they have learnt, and with networks fine-tuned under the condition, which says what 200 more steps make of it.
 
     Raises
     ------

@@ -120,8 +120,8 @@ def _fewest_published(paper: Mapping[str, Any], region: str) -> float:
 def _narrower(results: BrainResults, region: str) -> Difference | None:
     """Return how much wider Grad-CAM's response to a PVS is than GP-Unet's, in mm."""
     cells = [("default", method, region) for method in ("grad_cam", "gp_unet")]
-    if not all(cell in results.evaluations for cell in cells):
-        return None
+    if not all("width_mm" in each for cell in cells for each in results.evaluations.get(cell, [{}])):
+        return None  # of maps moved back it is not measured
     wide, narrow = (each_phantom(results, cell, "width_mm") for cell in cells)
     return Difference.of_means([wide], narrow)
 
@@ -129,7 +129,7 @@ def _narrower(results: BrainResults, region: str) -> Difference | None:
 def _gain(condition: str, ones: Sequence[str], others: Sequence[str]) -> Apart:
     """Return how much more one side is ahead under a condition, with networks fine-tuned there, than by default.
 
-    The brains are the same, and so are the draws.
+    The brains are the same, and so are the draws; the networks differ by the fine-tuning, too.
     """
 
     def apart(results: BrainResults, region: str) -> Difference | None:

@@ -109,11 +109,17 @@ def _read_pictures(place: Place, unit: Evaluation, high: float, results: BrainRe
             results.images[region] = pixels
 
 
-def moved_back(results: BrainResults) -> BrainResults:
-    """Return the results of maps moved back by how far they lie off, and where that is not known those of the maps."""
-    evaluations = {
-        cell: [{**each, **(each["centred"] or {})} for each in seeds] for cell, seeds in results.evaluations.items()
-    }
+def centred(results: BrainResults) -> BrainResults:
+    """Return the figures of maps moved back by how far they lie off, where that is not known those of the maps.
+
+    Without ``width_mm`` and ``offset_mm``, which are measured on the maps as they are.
+    """
+
+    def of(found: dict[str, Any]) -> dict[str, Any]:
+        kept = {name: value for name, value in found.items() if name not in ("width_mm", "offset_mm")}
+        return {**kept, **(found["centred"] or {})}
+
+    evaluations = {cell: [of(each) for each in seeds] for cell, seeds in results.evaluations.items()}
     return replace(results, evaluations=evaluations)
 
 

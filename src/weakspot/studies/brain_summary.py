@@ -11,11 +11,13 @@ from weakspot.report.tables import Table
 from weakspot.studies.brain import EVALUATED, METHODS
 from weakspot.studies.brain_claims import AHEAD, NAMES, OUTSHONE, WEAK, BesideRater, beside_rater
 from weakspot.studies.brain_figures import PHANTOMS, heading
-from weakspot.studies.brain_results import BrainResults, Difference, moved_back
+from weakspot.studies.brain_results import BrainResults, Difference, centred
 from weakspot.studies.brain_settings import CONDITIONS, BrainSettings
 from weakspot.studies.cells import figure_of
 from weakspot.studies.fauc import ranking
 from weakspot.studies.mnist_summary import left_out, machines_of
+
+MOST_HOURS = 12  # that the whole study is to take on two cores
 
 
 def what_was_run(study: BrainSettings, results: BrainResults) -> str:
@@ -78,12 +80,15 @@ def _times(results: BrainResults) -> Iterator[str]:
     taken: dict[str, list[float]] = {"making phantoms of a region": [m["seconds"] for m in results.phantoms.values()]}
     for what, done in (("training", results.trainings), ("evaluation", results.evaluations)):
         for (condition, _, region), seeds in done.items():
-            again = " again" if what == "training" and condition != "default" else ""
+            again = "" if condition == "default" else " again" if what == "training" else " elsewhere"
             taken.setdefault(f"{what}{again}, {heading(region).lower()}", []).extend(each["seconds"] for each in seeds)
     total = sum(map(sum, taken.values())) / 3600
     each = "; ".join(f"{what} {np.mean(times) / 60:.1f}" for what, times in taken.items() if times)
     yield f"Minutes of one, beside whatever else ran: {each}."
-    yield f"In all {total:.1f} h of one worker; two at a time that comes to {total / 2:.1f} h (computed)."
+    yield (
+        f"In all {total:.1f} h of one worker; two at a time that comes to {total / 2:.1f} h (computed; the target: "
+        f"under {MOST_HOURS})."
+    )
 
 
 def standing(results: BrainResults) -> Iterator[str]:
@@ -102,7 +107,7 @@ def standing(results: BrainResults) -> Iterator[str]:
                 f"{heading(region)}: the best weakly supervised method is {ahead.value:.1f} points of FAUC ahead of "
                 f"intensity ({ahead.ends[0]:.1f} to {ahead.ends[1]:.1f}); the target of {AHEAD:g} is {reached}"
             )
-    back = moved_back(results)
+    back = centred(results)
     for region in REGIONS:
         itself, truth = (beside_rater(results, region, against) for against in ("rater", "rater_truth"))
         moved = beside_rater(back, region, "rater_truth")
@@ -123,8 +128,14 @@ def _beside(rater: BesideRater) -> str:
     return f"the best method at so many, {NAMES[rater.method]}, finds {abs(rater.points):.1f} points {than} of the PVS"
 
 
-def conditions_table(results: BrainResults) -> Table:
-    """Return FAUC of every method under every condition, by networks fine-tuned there and by the default's."""
+def conditions_table(results: BrainResults, by: str = "") -> Table:
+    """Return FAUC of every method under every condition, by networks fine-tuned there and by the default's.
+
+    Parameters
+    ----------
+    results : what was evaluated
+    by : what the title says of it
+    """
     rows: list[tuple[str, ...]] = []
     bold = set()
     for region in REGIONS:
@@ -139,12 +150,13 @@ def conditions_table(results: BrainResults) -> Table:
             network = "default's" if name != condition else "fine-tuned" if condition != "default" else "own"
             cells = (f"{100 * known[method]:.1f}" if method in known else "not run" for method in METHODS)
             rows.append((heading(region), CONDITIONS[name].text, network, *cells))
-    title = f"FAUC, 0-15 false positives a scan (%), under other conditions; {PHANTOMS}"
+    title = f"FAUC, 0-15 false positives a scan (%), under other conditions{by}; {PHANTOMS}"
     note = (
         "The same brains, PVS in the same places. Networks: those of the default condition, which have not seen the "
         "other, and those fine-tuned under it, which have had 200 more steps. What these alone do shows in the "
         "midbrain without distractors: it has none, and so is a control. A volume is divided by its highest "
-        "value, so where PVS or distractors are the brightest, the tissue's values change with them. Bold: the highest."
+        "value, so where PVS or distractors are the brightest, the tissue's values change with them. A network that "
+        "has not seen the condition may do better there than one fine-tuned. Bold: the highest."
     )
     return Table(title, ("region", "condition", "network", *NAMES.values()), tuple(rows), frozenset(bold), note)
 
@@ -157,15 +169,17 @@ def widths_table(results: BrainResults) -> Table:
         for method in METHODS:
             seeds: list[dict[str, Any]] = results.evaluations.get(("default", method, region), [])
             known = np.array([each["width_mm"] for each in seeds], float)
-            widths.append(f"{np.nanmean(known):.1f}" if np.isfinite(known).any() else "not run")
+            none = "none found" if seeds else "not run"
+            widths.append(f"{np.nanmean(known):.1f}" if np.isfinite(known).any() else none)
             away = [np.linalg.norm(each["offset_mm"]) for each in seeds if each["offset_mm"]]
-            offsets.append(f"{np.mean(away):.1f}" if away else "not run")
+            offsets.append(f"{np.mean(away):.1f}" if away else none)
         rows += [(heading(region), "width", *widths), ("", "offset", *offsets)]
     title = f"Width of the response around a PVS, lower is sharper, and its offset (mm); {PHANTOMS}"
     note = (
-        "Of the PVS that are found at the predicted count. Width: diameter of a disk as large as the connected part of "
-        "the slice, around the highest response within reach of the PVS, that is at least half as high. Offset: length "
-        "of the mean vector from PVS to detection; a map that is not displaced has 0."
+        "Of the PVS that the method itself finds at the predicted count, so of others for each. Width: diameter of a "
+        "disk as large as the connected part of the slice, around the highest response within reach of the PVS, that "
+        "is at least half as high. Offset: length of the mean vector from PVS to detection; a map that is not displaced "
+        "has 0."
     )
     return Table(title, ("region", "", *NAMES.values()), tuple(rows), note=note)
 

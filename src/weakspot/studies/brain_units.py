@@ -13,6 +13,7 @@ from weakspot.detection import candidates_in
 from weakspot.detection.peaks import SCORES
 from weakspot.devices import choose_device, choose_precision
 from weakspot.evaluation import evaluate
+from weakspot.evaluation.operating_point import whole_counts
 from weakspot.predict import Prediction, moved_back, predict
 from weakspot.settings import to_dict
 from weakspot.studies.brain_data import Phantoms, Volumes, conventions_of, filter_size, read_volumes
@@ -148,8 +149,8 @@ class Evaluation:
 
     @property
     def kind(self) -> str:
-        """Evaluations of one method on one region take the same time."""
-        return f"evaluate {self.method} {self.phantoms.region}"
+        """Evaluations of one method on one region by as many scores take the same time."""
+        return f"evaluate {self.method} {self.phantoms.region}{'' if self.condition == 'default' else ' elsewhere'}"
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -211,9 +212,10 @@ class Evaluation:
             if index == shown[0] and self.condition == "default" and not self.training.seed:
                 kept = self._keep(place, volumes, each, images.batch([index])[0, 0], shown)
             tell(0.9 * (index + 1) / len(images))
+        moved = self._judged(volumes, centred, counts) if centred else {}
         return {
             **self._judged(volumes, points, counts),
-            "centred": self._judged(volumes, centred, counts) if centred else None if told is None else {},
+            "centred": None if told is None else moved,
             "displaced_vox": None if told is None else short(told),
             "width_mm": short([_mean(each) for each in widths]),
             "offset_mm": short(np.concatenate(offsets).mean(axis=0)) if any(map(len, offsets)) else None,
@@ -259,7 +261,7 @@ class Evaluation:
                 2,
             )
         truth, spacing = truth[:, :dims], sizes.spacing_mm[:dims]
-        detected = found.candidates.points[: max(0, round(found.count)), :dims]
+        detected = found.candidates.points[: int(whole_counts(found.count)), :dims]
         if not len(detected) or not len(truth):
             return np.zeros(0), np.zeros((0, dims))
         apart = detected - truth[:, None]

@@ -1,6 +1,7 @@
 """How far a trained network's maps lie off, as its validation images tell."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -29,9 +30,14 @@ def displaced(
     something = np.flatnonzero(validation.counts > 0)
     spread = generator(0, "displaced").permutation(something)  # tables are sorted
     images = (validation.images.batch(np.array([index]))[0] for index in spread)
+    return displacement_in(method, network, images, shape)
+
+
+def displaced_if_memory_allows(*given: Any) -> tuple[float, ...] | None:
+    """Return the same, None where memory does not suffice: the network is trained all the same."""
     try:
-        return displacement_in(method, network, images, shape)
+        return displaced(*given)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        return None  # the network is trained all the same
+        return None

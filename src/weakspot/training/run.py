@@ -34,7 +34,7 @@ from weakspot.files import write_text
 from weakspot.networks import build
 from weakspot.networks.blocks import Head
 from weakspot.settings import differences, from_dict, to_dict
-from weakspot.training.displaced import displaced
+from weakspot.training.displaced import displaced_if_memory_allows
 from weakspot.training.fit import fit
 from weakspot.training.objectives import choose_objective
 from weakspot.training.settings import Examples, FitSettings, Progress
@@ -170,7 +170,8 @@ def train(
             described["result"] = {name: best[name] for name in ("epoch", "validation_loss")}
 
             def complete() -> None:
-                told = displaced(network, DEFAULT_METHOD[architecture.name], settings, validation, shape)
+                method = DEFAULT_METHOD[architecture.name]
+                told = displaced_if_memory_allows(network, method, settings, validation, shape)
                 described["result"] |= {"displaced_vox": told, "highest_value": training.highest()}
                 _finish(partial, network.to("cpu"), described, history)
 
