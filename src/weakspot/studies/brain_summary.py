@@ -178,8 +178,8 @@ def widths_table(results: BrainResults) -> Table:
     note = (
         "Of the PVS that the method itself finds at the predicted count, so of others for each. Width: diameter of a "
         "disk as large as the connected part of the slice, around the highest response within reach of the PVS, that "
-        "is at least half as high. Offset: length of the mean vector from PVS to detection; a map that is not displaced "
-        "has 0."
+        "is at least half as high. Offset: length of the mean vector from PVS to detection; a map that is not "
+        "displaced has 0."
     )
     return Table(title, ("region", "", *NAMES.values()), tuple(rows), note=note)
 
