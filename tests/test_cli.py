@@ -103,7 +103,7 @@ def test_from_files_to_figures(cohort: Path, found: Path):
     assert attention.dtype == np.float32
     assert attention[int(row.y), int(row.x)] == np.float32(row.score)
 
-    kept = pd.read_csv(found / "points.csv", dtype={"id": str})
+    kept = pd.read_csv(found / "counted.csv", dtype={"id": str})
     for name, count in zip(counts["id"], counts["count"], strict=True):
         best = detections[detections["id"] == name].head(max(0, math.floor(count + 0.5)))
         assert kept[kept["id"] == name].to_numpy().tolist() == best.to_numpy().tolist()
@@ -152,6 +152,27 @@ def test_bare_images_and_one_that_is_broken(cohort: Path, trained: Path, tmp_pat
     assert described["images"] == 2
     assert len(described["left_out"]) == 3
     assert 0 <= described["largest_count_residual"] < 1e-4  # the mean of a CAM of gp_unet plus the bias is its count
+
+
+def test_a_probability_counts_no_detections(cohort: Path, trained: Path, tmp_path: Path):
+    shutil.copytree(trained, tmp_path / "run")
+    settings = tmp_path / "run" / "settings.json"
+    settings.write_text(settings.read_text().replace('"objective": "regression"', '"objective": "classification"'))
+    done = run("predict", tmp_path / "run", cohort / "000.png", "--out", tmp_path / "out", "--threads", 1)
+    assert "counted" not in done.stdout
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "counts.csv",
+        "detections.csv",
+        "predict.json",
+    ]
+
+
+def test_what_is_wrong_with_all_images_alike_is_told_once(cohort: Path, trained: Path, tmp_path: Path):
+    for name in ("a", "b"):
+        Image.fromarray(np.zeros((32, 28, 3), np.uint8)).save(tmp_path / f"{name}.png")
+    said = fails("predict", trained, tmp_path / "a.png", tmp_path / "b.png", "--out", tmp_path / "out", "--threads", 1)
+    assert said.count("all 2 images: 2D with 3 channels, and the network was trained in 2D with 1") == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_can_be_refused_at_once_is_before_images_are_read(cohort: Path, tmp_path: Path):

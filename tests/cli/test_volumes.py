@@ -15,6 +15,7 @@ from weakspot.data.images import load_images, read_image
 from weakspot.data.points import read_points
 from weakspot.data.scans import read_scan, write_scan
 from weakspot.detection import candidates
+from weakspot.evaluation.operating_point import whole_counts
 from weakspot.geometry import spacing_of, to_voxel, to_world
 from weakspot.predict import predict
 from weakspot.training.run import load
@@ -98,9 +99,13 @@ def test_peaks_are_sought_in_the_annotated_slice_alone(cohort: Path, trained: Pa
     arguments += ["--slice-axis", "k", "--score", "mass"]
     said = run(*arguments, "--out", tmp_path / "out", code=1).stderr
     assert "id c: slice 9: expected a whole number from 0 to 8" in said
-    found = read_points(tmp_path / "out" / "detections.csv")
+    found, counted = (read_points(tmp_path / "out" / f"{name}.csv") for name in ("detections", "counted"))
     for name, number, index in (("a", "009", 2), ("b", "010", 4)):
         [whole] = predict(load(trained), [read_image(cohort / f"{number}.nii.gz")])
+        first = found[name].first(int(whole_counts(whole.count)))
+        kept = counted.get(name, counted.none)
+        assert np.array_equal(kept.coordinates, first.coordinates)
+        assert np.array_equal(kept.world_mm, first.world_mm)
         flat = candidates(whole.attention[..., index], score="mass")
         assert set(found[name].coordinates[:, 2]) == {index}
         assert np.array_equal(found[name].coordinates[:, :2], flat.points)
@@ -140,6 +145,7 @@ def test_workers_find_what_one_process_finds_whatever_is_wrong_with_one_scan(
     for each in said:
         assert "1 of 4 images were left out: id bad" in each
     assert contents(tmp_path / "here") == contents(tmp_path / "workers")
+    assert "counted.csv" in contents(tmp_path / "here")
     for name in ("009", "010", "001"):
         one, two = (read_scan(tmp_path / each / "maps" / f"{name}.nii.gz").values for each in ("here", "workers"))
         assert np.array_equal(one, two)

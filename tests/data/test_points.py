@@ -155,3 +155,12 @@ def test_points_of_one_region_and_of_images_without_a_position(tmp_path):
     bad = table(tmp_path, "id,i,j,k,x_mm,y_mm,z_mm\na,1,2,3,four,5,6\nb,,2,3,4,5,6\n", "bad.csv")
     with pytest.raises(InputError, match="2 problems"):
         read_points(bad)
+
+
+def test_the_first_points():
+    whole = Points(np.arange(6.0).reshape(3, 2), scores=np.array([3.0, 2.0, 1.0]))
+    for n, left in ((-1, 0), (0, 0), (2, 2), (7, 3)):
+        few = whole.first(n)
+        assert np.array_equal(few.coordinates, whole.coordinates[:left])
+        assert np.array_equal(few.scores, whole.scores[:left])
+        assert few.extents is few.world_mm is None

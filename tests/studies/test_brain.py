@@ -210,8 +210,9 @@ def test_records_hold_figures_and_what_tests_need(small: Place):
         assert low <= np.nanmean(np.array(result["fauc_resampled"], float)) <= high
         assert (result["centred"] is None) == (result["displaced_vox"] is None)
         for side in (result, result["centred"] or result):
-            assert all(0 <= side[score]["fauc"]["value"] <= 1 for score in SCORES if condition == "default")
-        assert condition == "default" or not {"mass", "prominence"} & result.keys()
+            scored = [score for score in SCORES if score in side]
+            assert scored == (list(SCORES) if condition == "default" else ["height"])
+            assert all(0 <= side[score]["fauc"]["value"] <= 1 for score in scored)
         assert bool(result["centred"]) == bool(np.rint(result["displaced_vox"] or 0).any())
     # Same phantoms, same PVS; and intensity needs no network but for the count.
     assert results.phantoms["faint", "midbrain"]["counts"] == made["counts"]

@@ -13,10 +13,11 @@ from filelock import FileLock
 import weakspot
 from tests.training.test_fit import FAST, disks
 from weakspot.attention.displacement import displacement_in
+from weakspot.data.images import ImageStore
 from weakspot.errors import InputError
 from weakspot.training.displaced import displaced
 from weakspot.training.run import FORMAT, NetworkSettings, Run, load, train
-from weakspot.training.settings import FitSettings
+from weakspot.training.settings import Examples, FitSettings
 
 ARCHITECTURE = NetworkSettings("base", 2, 2)
 
@@ -65,6 +66,20 @@ def test_how_far_maps_lie_off_is_told_by_mirrored_validation_images(
     monkeypatch.setattr("weakspot.training.displaced.displacement_in", too_large)
     assert run(tmp_path / "no memory").displaced_vox is None  # and the training is not lost
     assert load(tmp_path / "no memory").displaced_vox is None
+
+
+def test_floats_of_another_scale_are_refused_and_dark_integers_are_not(folder: Path):
+    read = load(folder)
+    assert read.highest_value == disks(16, 0).images.batch(np.arange(16)).max()
+    examples = Examples(ImageStore((*[np.full((1, 2, 2), 0.1)] * 149, np.full((1, 2, 3), 0.7))), np.zeros(150, int), ())
+    assert examples.highest_value() == np.float32(0.7)  # of the last of many
+    dark = replace(read, settings={"result": {"highest_value": 0.001}})
+    dark.check(np.full((1, 24, 24), 65535, np.uint16))
+    dark.check(np.full((1, 24, 24), 0.049, np.float32))
+    with pytest.raises(InputError, match=r"go up to 0\.06, those of the training images to 0\.001: bring it"):
+        dark.check(np.full((1, 24, 24), 0.06, np.float32))
+    for unknown in ({}, {"result": {}}, {"result": {"highest_value": None}}):
+        replace(read, settings=unknown).check(np.full((1, 24, 24), 1e9, np.float32))
 
 
 def test_a_second_run_into_the_same_folder_is_refused(folder: Path, tmp_path: Path):
@@ -209,7 +224,14 @@ def test_what_is_no_run_folder_is_refused_with_a_reason(folder: Path, tmp_path: 
     (broken / "settings.json").write_text(json.dumps({**settings, "format": FORMAT + 1, "weakspot": "9.0"}))
     with pytest.raises(InputError, match=r"written by weakspot 9\.0"):
         load(broken)
-    for part, key, value in (("fit", "objective", "foo"), ("data", "shape", ["a", 2]), ("data", "shape", [24])):
+    for part, key, value in (
+        ("fit", "objective", "foo"),
+        ("data", "shape", ["a", 2]),
+        ("data", "shape", [24]),
+        ("result", "highest_value", "bright"),
+        ("result", "highest_value", float("nan")),
+        ("result", "displaced_vox", [1.0]),
+    ):
         (broken / "settings.json").write_text(json.dumps({**settings, part: {**settings[part], key: value}}))
         with pytest.raises(InputError, match=r"^(no objective 'foo'|.*damaged run folder \((Type|Value)Error)[^\n]*$"):
             load(broken)

@@ -75,11 +75,12 @@ def predict(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
 ) -> None:
-    """Find the objects of new images: detections.csv and counts.csv.
+    """Find the objects of new images: detections.csv, counts.csv, and counted.csv.
 
     Points are voxel indices of the image as it is stored; of scans, world mm (RAS+) too.
-    The table's images that cannot be read do not stop the others: they are listed at the end, with exit code 1.
-    points.csv holds the detections that the predicted count keeps; under classification, the count is a probability.
+    counted.csv holds as many of the best detections of an image as it has objects by the predicted count; it is not
+    written under classification, where the count is a probability.
+    Images that cannot be read do not stop the others: they are listed at the end, with exit code 1.
     """
     import numpy as np
 
@@ -151,6 +152,7 @@ def predict(
 
     points: dict[str, Points] = {}
     counts: dict[str, str] = {}
+    kept: dict[str, Points] = {}  # what the count keeps
     problems: dict[str, str] = {}
     tiled: Counter[tuple[int, ...]] = Counter()
     affines: list[FloatArray] = []
@@ -178,13 +180,13 @@ def predict(
             if one.tile:
                 tiled[one.tile] += 1
         if len(problems) == len(cohort) > 1 and len(set(problems.values())) == 1:
-            raise InputError(problems[cohort.ids[0]])  # of the options, not of the images
+            raise InputError(f"all {len(cohort)} images: {problems[cohort.ids[0]]}")
         left_out = [f"id {name}: {problems[name]}" for name in cohort.ids if name in problems]
         if points:
             write_points(draft / "detections.csv", points, dims)
             if trained.objective == "regression":
                 kept = {name: each.first(int(whole_counts(counts[name]))) for name, each in points.items()}
-                write_points(draft / "points.csv", kept, dims)
+                write_points(draft / "counted.csv", kept, dims)
             write_table(draft / "counts.csv", ("id", "count"), list(counts.items()))
             write_json(
                 draft / "predict.json",
@@ -213,8 +215,10 @@ def predict(
     for shape, number in tiled.items():
         say(f"{number} images in tiles of {'x'.join(map(str, shape))}")
     if points:
+        counted = f", {sum(map(len, kept.values()))} of them counted: {out}/counted.csv" if kept else ""
         say(
-            f"{len(points)} images, {sum(map(len, points.values()))} candidates: {out}/detections.csv, {out}/counts.csv"
+            f"{len(points)} images, {sum(map(len, points.values()))} candidates: {out}/detections.csv, "
+            f"{out}/counts.csv{counted}"
         )
     refuse(f"{len(left_out)} of {len(cohort)} images were left out", left_out)
 

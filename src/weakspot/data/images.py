@@ -187,21 +187,9 @@ def load_images(
             stacklevel=2,
         )
     stored = tuple(image.stored for image in images.values())
-    if scales := _mixed_scales(stored):
-        warnings.warn(
-            f"the highest values of the images, integers divided by the largest of their type, go from {scales}: "
-            "are they of one scale? A network sees values as they are",
-            CohortWarning,
-            stacklevel=2,
-        )
-    elif (high := highest(stored)) > SCALES:
-        warnings.warn(
-            f"the values of the images go up to {high:.4g}, and training expects about 0 to 1: floats are taken as "
-            "they are; divide them, or save them as integers of 8 or 16 bits, which are divided by the largest of "
-            "their type",
-            CohortWarning,
-            stacklevel=2,
-        )
+    # Scans are brought to [0, 1], each by its own range.
+    if odd := _odd_scale([image.stored for image in images.values() if image.affine is None]):
+        warnings.warn(odd, CohortWarning, stacklevel=2)
     return ImageStore(stored)
 
 
@@ -224,22 +212,31 @@ def load_together(
     return [ImageStore(whole.images[begin:end], whole.shape) for begin, end in itertools.pairwise(ends)]
 
 
-def highest(images: Sequence[Stored]) -> float:
-    """Return the highest value of images, scaled as they are taken out."""
-    return max(float(image.max()) / full_scale(image.dtype) for image in images)
+def highest_value(image: Stored) -> float:
+    """Return the highest value of an image, scaled as it is taken out."""
+    return float(image.max()) / full_scale(image.dtype)
 
 
-def _mixed_scales(images: Sequence[Stored]) -> str | None:
-    """Name the range of the images' highest values where it is that of several scales, not of bright and dark."""
-    if len({image.dtype for image in images}) == 1 and images[0].dtype.kind != "f":
+def _odd_scale(images: Sequence[Stored]) -> str | None:
+    """Say what is odd about the highest values of images: that of several scales, or not of 0 to 1."""
+    if len(types := {image.dtype for image in images}) == 1 and types.pop().kind != "f":
         return None  # whole numbers of one type have one scale, and some images are dark
-    highest = np.array([high for image in images if (high := float(image.max()) / full_scale(image.dtype)) > 0])
-    if not len(highest):
+    highest = [high for image in images if (high := highest_value(image)) > 0]
+    if not highest:
         return None
     low, middle, high = np.quantile(highest, (0.1, 0.5, 1.0))
-    if high <= SCALES * middle and middle <= SCALES * low:
-        return None
-    return f"{highest.min():.3g} to {high:.3g}"
+    if high > SCALES * middle or middle > SCALES * low:
+        return (
+            "the highest values of the images, integers divided by the largest of their type, go from "
+            f"{min(highest):.3g} to {high:.3g}: are they of one scale? A network sees values as they are"
+        )
+    if high > SCALES:
+        return (
+            f"the values of the images go up to {high:.4g}, and training expects about 0 to 1: floats are taken as "
+            "they are; divide them, or save them as integers of 8 or 16 bits, which are divided by the largest of "
+            "their type"
+        )
+    return None
 
 
 def _usable(image: Stored) -> Stored:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -60,9 +60,9 @@ class Points:
         return len(self.coordinates)
 
     def first(self, n: int) -> "Points":
-        """Return the first n of them."""
-        parts = (self.coordinates, self.scores, self.extents, self.world_mm)
-        return Points(*(None if part is None else part[:n] for part in parts))  # type: ignore[arg-type]
+        """Return the first n of them, all if there are fewer."""
+        given = {name: part for name, part in vars(self).items() if part is not None}
+        return replace(self, **{name: part[: max(n, 0)] for name, part in given.items()})
 
 
 class PointsTable(dict[str, Points]):

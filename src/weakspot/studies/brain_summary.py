@@ -114,18 +114,20 @@ def standing(results: BrainResults) -> Iterator[str]:
         if itself is not None and truth is not None and moved is not None:
             lines += [
                 f"{heading(region)}: the simulated rater finds {100 * itself.sensitivity:.1f} % of its own other marks "
-                f"at {itself.fp:.2f} false positives (Figure 7); {_beside(itself)}: "
+                f"at {itself.fp:.2f} false positives (Figure 7); the best method at so many, {NAMES[itself.method]}, "
+                f"{_beside(itself)} of the PVS: "
                 f"{'no worse' if itself.points >= 0 else 'worse'} than the rater agrees with itself",
                 f"{heading(region)}: held against the truth, as methods are, the rater finds "
-                f"{100 * truth.sensitivity:.1f} % at {truth.fp:.2f}; {_beside(truth)}; with maps "
-                f"moved back, {NAMES[moved.method]} finds {moved.points:+.1f}",
+                f"{100 * truth.sensitivity:.1f} % at {truth.fp:.2f}; the best method at so many, "
+                f"{NAMES[truth.method]}, {_beside(truth)} of the PVS; with maps moved back, {NAMES[moved.method]} "
+                f"{_beside(moved)}",
             ]
     yield "\n".join(f"- {line}." for line in lines) or "- Nothing yet."
 
 
 def _beside(rater: BesideRater) -> str:
     than = "more" if rater.points >= 0 else "fewer"
-    return f"the best method at so many, {NAMES[rater.method]}, finds {abs(rater.points):.1f} points {than} of the PVS"
+    return f"finds {abs(rater.points):.1f} points {than}"
 
 
 def conditions_table(results: BrainResults, by: str = "") -> Table:

@@ -1,7 +1,6 @@
 """How far a trained network's maps lie off, as its validation images tell."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from torch import nn
@@ -33,10 +32,12 @@ def displaced(
     return displacement_in(method, network, images, shape)
 
 
-def displaced_if_memory_allows(*given: Any) -> tuple[float, ...] | None:
-    """Return the same, None where memory does not suffice: the network is trained all the same."""
+def displaced_if_memory_allows(
+    network: nn.Module, method: str, settings: FitSettings, validation: Examples, shape: Sequence[int]
+) -> tuple[float, ...] | None:
+    """Return what `displaced` does, None where memory does not suffice: the network is trained all the same."""
     try:
-        return displaced(*given)
+        return displaced(network, method, settings, validation, shape)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise

@@ -7,9 +7,7 @@ import json
 import math
 import operator
 import os
-import platform
 import shutil
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -27,7 +25,7 @@ from torch import nn
 import weakspot
 from weakspot import processes
 from weakspot.attention.methods import DEFAULT_METHOD
-from weakspot.data.images import SCALES, highest
+from weakspot.data.images import SCALES, highest_value
 from weakspot.devices import is_out_of_memory
 from weakspot.errors import InputError
 from weakspot.files import write_text
@@ -35,14 +33,14 @@ from weakspot.networks import build
 from weakspot.networks.blocks import Head
 from weakspot.settings import differences, from_dict, to_dict
 from weakspot.training.displaced import displaced_if_memory_allows
+from weakspot.training.environment import note, note_change
 from weakspot.training.fit import fit
 from weakspot.training.objectives import choose_objective
 from weakspot.training.settings import Examples, FitSettings, Progress
 from weakspot.training.state import WEIGHTS, write_tensors
 
 FORMAT = 1
-_SETTINGS, _LOG, _ENVIRONMENT = "settings.json", "log.csv", "environment.json"
-_BITS = ("torch", "processor", "threads", "device")  # of the environment: what the bytes of a result hang on
+_SETTINGS, _LOG = "settings.json", "log.csv"
 
 
 @dataclass(frozen=True)
@@ -88,16 +86,33 @@ class Run:
         told = self.settings.get("result", {}).get("displaced_vox")
         return None if told is None else tuple(map(float, told))
 
+    @property
+    def highest_value(self) -> float | None:
+        """The highest value of the training images, as the network saw them; None in runs that do not tell."""
+        told = self.settings.get("result", {}).get("highest_value")
+        return None if told is None else float(told)
+
     def check(self, image: NDArray[Any]) -> None:
-        """Refuse an image (channels, *spatial) of other channels, dimensions or scale (0-255, not 0-1) than known."""
+        """Refuse an image that is none of those the network was trained for.
+
+        Parameters
+        ----------
+        image : (channels, *spatial), as stored
+
+        Raises
+        ------
+        InputError
+            Of other channels or dimensions; floats more than 50 times as high as the training images (0-255, not 0-1).
+            Integers have a scale of their own, and may be dark.
+        """
         given, expected = (image.ndim - 1, len(image)), (self.architecture.dims, self.architecture.in_channels)
         if given != expected:
             raise InputError(
                 f"{given[0]}D with {given[1]} channels, and the network was trained in {expected[0]}D with "
                 f"{expected[1]} channels: convert the image"
             )
-        known = self.settings.get("result", {}).get("highest_value", 0.0)
-        if known > 0 and (value := highest([image])) > SCALES * known:
+        known = self.highest_value
+        if known and image.dtype.kind == "f" and (value := highest_value(image)) > SCALES * known:
             raise InputError(
                 f"its values go up to {value:.4g}, those of the training images to {known:.4g}: bring it to their "
                 "scale (floats are taken as they are, integers are divided by the largest of their type)"
@@ -172,7 +187,7 @@ def train(
             def complete() -> None:
                 method = DEFAULT_METHOD[architecture.name]
                 told = displaced_if_memory_allows(network, method, settings, validation, shape)
-                described["result"] |= {"displaced_vox": told, "highest_value": training.highest()}
+                described["result"] |= {"displaced_vox": told, "highest_value": training.highest_value()}
                 _finish(partial, network.to("cpu"), described, history)
 
             processes.first(complete)
@@ -302,6 +317,8 @@ def load(folder: Path) -> Run:
         run = Run(network.eval(), architecture, objective, shape, described)
         if run.displaced_vox is not None and len(run.displaced_vox) != architecture.dims:
             raise ValueError(f"maps displaced by {run.displaced_vox} in {architecture.dims}D")
+        if run.highest_value is not None and not math.isfinite(run.highest_value):
+            raise ValueError(f"training images up to {run.highest_value}")
     except PermissionError as error:
         raise InputError(f"{error.filename or folder} may not be read by this user: ask its owner for leave") from error
     except InputError:
@@ -327,9 +344,9 @@ def _begin(partial: Path, described: dict[str, Any], device: torch.device) -> No
         if begun_by != described["weakspot"]:
             described["begun_by"] = begun_by  # a new version does not cost the work
         _hold_against(partial, begun, described)
-        _note_environment(partial / _ENVIRONMENT, _environment(device))
+        note_change(partial, device)
         return
-    write_text(partial / _ENVIRONMENT, json.dumps(_environment(device), indent=2) + "\n")
+    note(partial, device)
     write_text(path, json.dumps(described, indent=2) + "\n")
 
 
@@ -358,35 +375,6 @@ def _finish(
     writer.writerows(history)
     write_text(partial / _LOG, table.getvalue())
     write_text(partial / _SETTINGS, json.dumps(described, indent=2) + "\n")
-
-
-def _environment(device: torch.device) -> dict[str, Any]:
-    """Return what a result was made with, beside its settings."""
-    return {
-        "weakspot": weakspot.__version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "platform": platform.platform(),
-        "processor": torch.backends.cpu.get_cpu_capability(),
-        "threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-    }
-
-
-def _note_environment(path: Path, now: dict[str, Any]) -> None:
-    """Warn of a training that goes on in another environment, and keep both: the result is another to the last bits."""
-    try:
-        then = json.loads(path.read_text(encoding="utf-8"))
-        changed = {key: now[key] for key in _BITS if then[key] != now[key]}
-    except (OSError, ValueError, KeyError, TypeError):
-        return  # of a version that wrote it at the end, or damaged: that says nothing about the state
-    if changed:
-        said = ", ".join(f"{key} {then[key]} then, {value} now" for key, value in changed.items())
-        warnings.warn(
-            f"going on in another environment, so not to the same bytes: {said}", RuntimeWarning, stacklevel=3
-        )
-        write_text(path, json.dumps({**then, "went_on_with": changed}, indent=2) + "\n")
 
 
 def fingerprint(*sets: Examples) -> str:

@@ -35,10 +35,9 @@ class Examples:
     counts: NDArray[np.integer[Any]]
     ids: tuple[str, ...]
 
-    def highest(self, most: int = 100) -> float:
-        """Return the highest value of the images, of so many of them."""
-        chosen = np.unique(np.linspace(0, len(self.images) - 1, most).astype(int))
-        return max(float(self.images.batch(np.array([index])).max()) for index in chosen)
+    def highest_value(self) -> float:
+        """Return the highest value of all images."""
+        return max(float(self.images.batch(np.array([index])).max()) for index in range(len(self.images)))
 
 
 @dataclass(frozen=True)
