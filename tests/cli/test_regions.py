@@ -185,6 +185,12 @@ def test_a_count_and_a_slice_of_the_one_region(folder: Path):
     run(*arguments, "--out", folder / "out")
     table = pd.read_csv(folder / "out" / "cohort_basal_ganglia.csv", dtype=str)
     assert table.loc[0, ["count", "slice", "start_k"]].tolist() == ["4", "5", "17"]
+    (folder / "one.csv").write_text(text.replace(",4,22", ",4.5,22"))
+    run(*arguments, "--out", folder / "mean")  # of two raters
+    assert pd.read_csv(folder / "mean" / "cohort_basal_ganglia.csv")["count"].tolist() == [4.5]
+    (folder / "one.csv").write_text(text.replace(",4,22", ",-4,22.5"))
+    said = fails(*arguments, "--out", folder / "two")
+    assert "count of basal_ganglia: '-4' is no number of objects; slice of basal_ganglia: '22.5' is no whole" in said
     said = fails(*arguments, "--region", "hippocampi", "--out", folder / "two")
     assert "whose is the column 'count', of basal_ganglia, hippocampi" in said
     (folder / "points.csv").write_text("id,i,j,k\n001,1,2,3\n")

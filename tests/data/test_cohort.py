@@ -32,7 +32,7 @@ def test_a_cohort_as_it_should_be(cohort_file, tmp_path):
     cohort = read_cohort(path)
     assert cohort.ids == ("007", "08")
     assert cohort.counts.tolist() == [3, 0]
-    assert cohort.counts.dtype == np.int64
+    assert cohort.counts.dtype == np.float64
     assert cohort.paths == (tmp_path / "a.png", tmp_path / "b.png")
     assert cohort.table["age"].tolist() == ["61", ""]
     assert len(cohort.select(np.array([False, True]))) == 1
@@ -55,7 +55,7 @@ def test_tsv(cohort_file):
         ("16777216", 2**24),
         ("16777217", "the count '16777217' is larger than 16777216"),
         ("1e999", "the count '1e999' is larger than 16777216"),
-        ("2.5", "the count '2.5' is not whole; of several raters take one, or round"),
+        ("2.5", 2.5),
         ("-1", "the count '-1' is negative"),
         ("", "the count is missing"),
         ("NaN", "the count is missing"),
@@ -73,7 +73,7 @@ def test_counts(text, expected):
 def test_all_problems_come_at_once_with_row_and_id(cohort_file):
     path = cohort_file(
         "id,image,count,split,subject,mask\n"
-        "one,a.png,2.5,train,s1,\n"
+        "one,a.png,two,train,s1,\n"
         "two,gone.png,-1,val,s2,lost.png\n"
         "one,b.png,,train,,\n"
         "four,c.png,x,dev,s3,\n"
@@ -85,7 +85,7 @@ def test_all_problems_come_at_once_with_row_and_id(cohort_file):
     lines = refusal(path).split("\n  ")
     assert lines == [
         f"{path}: 7 problems",
-        "row 2 (id one): the count '2.5' is not whole; of several raters take one, or round",
+        "row 2 (id one): the count 'two' is not a number",
         "row 3 (id two): gone.png: no such file; lost.png: no such file; the count '-1' is negative",
         "row 4 (id one): the count is missing; the subject is missing; the id is that of row 2, too",
         "row 5 (id four): the count 'x' is not a number; the split 'dev' is none of train, val, test",

@@ -16,7 +16,7 @@ from weakspot.attention.displacement import displacement_in
 from weakspot.data.images import ImageStore
 from weakspot.errors import InputError
 from weakspot.training.displaced import displaced
-from weakspot.training.run import FORMAT, NetworkSettings, Run, load, train
+from weakspot.training.run import FORMAT, NetworkSettings, Run, fingerprint, load, train
 from weakspot.training.settings import Examples, FitSettings
 
 ARCHITECTURE = NetworkSettings("base", 2, 2)
@@ -80,6 +80,22 @@ def test_floats_of_another_scale_are_refused_and_dark_integers_are_not(folder: P
         dark.check(np.full((1, 24, 24), 0.06, np.float32))
     for unknown in ({}, {"result": {}}, {"result": {"highest_value": None}}):
         replace(read, settings=unknown).check(np.full((1, 24, 24), 1e9, np.float32))
+
+
+def test_counts_may_be_means_of_several_raters(tmp_path: Path):
+    examples = disks(16, 0)
+    halves = replace(examples, counts=examples.counts + 0.5)
+    same = fingerprint(replace(examples, counts=examples.counts.astype(float)))
+    assert fingerprint(examples) == same != fingerprint(halves)
+    assert fingerprint(halves) != fingerprint(replace(examples, counts=examples.counts + 0.25))
+    still = FitSettings(replace(FAST, steps=1))  # networks start at the mean of the counts
+    whole, half = (
+        train(tmp_path / str(index), ARCHITECTURE, each, each, still) for index, each in enumerate((examples, halves))
+    )
+    images = torch.from_numpy(examples.images.batch(np.arange(16)))
+    with torch.inference_mode():
+        means = [float(run.network(images).count.mean()) for run in (whole, half)]
+    assert means[1] - means[0] == pytest.approx(0.5, abs=0.1)
 
 
 def test_a_second_run_into_the_same_folder_is_refused(folder: Path, tmp_path: Path):

@@ -63,11 +63,11 @@ def cohort_problems(table: pd.DataFrame, folder: Path, counts: bool, files: bool
     ]
 
 
-def parse_count(text: str) -> int | str:
-    """Return the count that ``text`` stands for, or say what is wrong with it.
+def parse_count(text: str) -> float | str:
+    """Return the count that ``text`` stands for, such as the mean of several raters', or say what is wrong with it.
 
-    >>> parse_count("3.0"), parse_count("2.5")
-    (3, "the count '2.5' is not whole; of several raters take one, or round")
+    >>> parse_count("2.5"), parse_count("-1")
+    (2.5, "the count '-1' is negative")
     """
     if text.lower() in MISSING:
         return "the count is missing"
@@ -78,9 +78,7 @@ def parse_count(text: str) -> int | str:
         return f"the count {text!r} is negative"
     if number > LARGEST_COUNT:
         return f"the count {text!r} is larger than {LARGEST_COUNT}"
-    return (
-        int(number) if number.is_integer() else f"the count {text!r} is not whole; of several raters take one, or round"
-    )
+    return number
 
 
 def repeated(keys: Sequence[str]) -> Iterator[tuple[int, int]]:

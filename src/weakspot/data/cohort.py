@@ -29,7 +29,7 @@ class Cohort:
     Attributes
     ----------
     table : pandas.DataFrame
-        One row an image: ``id`` and ``image`` (text), ``count`` (int64, if known), ``split`` (one of
+        One row an image: ``id`` and ``image`` (text), ``count`` (float64, if known), ``split`` (one of
         ``SPLITS``) and every other column of the file as text. Its index is the row's number in the file.
     folder : pathlib.Path
         What the paths in ``image`` are relative to.
@@ -53,11 +53,14 @@ class Cohort:
         return tuple(self.folder / image for image in self.table["image"])
 
     @property
-    def counts(self) -> NDArray[np.int64]:
-        """(n,) the numbers of objects; an ``InputError`` if the cohort was read without them."""
-        if "count" not in self.table or not pd.api.types.is_integer_dtype(self.table["count"]):
+    def counts(self) -> NDArray[np.float64]:
+        """(n,) the numbers of objects, fractional where they are means over raters.
+
+        Raises an ``InputError`` if the cohort was read without them.
+        """
+        if "count" not in self.table or not pd.api.types.is_float_dtype(self.table["count"]):
             raise InputError("this cohort was read without counts; training needs the column 'count'")
-        return self.table["count"].to_numpy(np.int64)
+        return self.table["count"].to_numpy(np.float64)
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -114,8 +117,8 @@ def read_cohort(path: str | Path, counts: bool = True, images: bool = True, file
     Raises
     ------
     InputError
-        All that is wrong with the table, one line a row: ids missing or repeated; counts missing, negative,
-        fractional or text; files that are not there; unknown splits; an image or a subject in two splits; an
+        All that is wrong with the table, one line a row: ids missing or repeated; counts missing, negative
+        or text; files that are not there; unknown splits; an image or a subject in two splits; an
         image of two subjects.
 
     Warns
@@ -133,10 +136,10 @@ def read_cohort(path: str | Path, counts: bool = True, images: bool = True, file
         table["split"] = table["split"].str.lower().replace("validation", "val")
     refuse(str(path), cohort_problems(table, path.parent, counts, files))
     if counts:
-        table["count"] = np.array([parse_count(text) for text in table["count"]], np.int64)
+        table["count"] = np.array([parse_count(text) for text in table["count"]], np.float64)
         if len(table) > 1 and table["count"].nunique() == 1:
             warnings.warn(
-                f"{path}: all {len(table)} counts are {table['count'].iloc[0]}, which teaches nothing",
+                f"{path}: all {len(table)} counts are {table['count'].iloc[0]:g}, which teaches nothing",
                 CohortWarning,
                 stacklevel=2,
             )

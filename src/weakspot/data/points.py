@@ -4,6 +4,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -173,7 +174,7 @@ def write_points(path: str | Path, points: Mapping[str, Points], dims: int) -> N
 
 
 def points_of(
-    points: Mapping[str, Points], ids: Sequence[str], dims: int, counts: NDArray[np.int64] | None = None
+    points: Mapping[str, Points], ids: Sequence[str], dims: int, counts: NDArray[Any] | None = None
 ) -> tuple[Points, ...]:
     """Return the points of each of ``ids``, in their order; an id without rows has none.
 
@@ -205,7 +206,7 @@ def points_of(
     ]
     if counts is not None:
         problems += [
-            f"id {identifier}: has the count {count}, but no points"
+            f"id {identifier}: has the count {count:g}, but no points"
             for identifier, count in zip(ids, counts, strict=True)
             if count > 0 and identifier not in points
         ]

@@ -62,7 +62,7 @@ def tasks_of(cohort: Cohort, regions: Sequence[str]) -> list[Task]:
     ------
     InputError
         No column ``segmentation``; regions that are not known; ``count`` or ``slice`` for several regions; lists ids
-        that are no file names, counts and slices that are no whole numbers, rows without a segmentation.
+        that are no file names, counts that are no numbers, slices that are no whole ones, rows without a segmentation.
     """
     if unknown := [name for name in regions if name not in REGIONS]:
         raise InputError(f"no region {', '.join(unknown)}: choose of {', '.join(REGIONS)}")
@@ -94,12 +94,16 @@ def tasks_of(cohort: Cohort, regions: Sequence[str]) -> list[Task]:
             what: {name: row[column] for name, column in named.items() if row[column].lower() not in MISSING}
             for what, named in columns.items()
         }
-        for what, values in cells.items():
-            wrong += [
-                f"{what} of {name}: {text!r} is no whole number"
-                for name, text in values.items()
-                if isinstance(parse_count(text), str)
-            ]
+        wrong += [
+            f"count of {name}: {text!r} is no number of objects"
+            for name, text in cells["count"].items()
+            if isinstance(parse_count(text), str)
+        ]
+        wrong += [
+            f"slice of {name}: {text!r} is no whole number"
+            for name, text in cells["slice"].items()
+            if isinstance(index := parse_count(text), str) or not index.is_integer()
+        ]
         if wrong:
             problems.append(f"row {number} (id {row['id']}): {'; '.join(wrong)}")
             continue

@@ -117,7 +117,7 @@ class Phantoms:
         return {
             "phantoms": number,
             "test": len(volumes.cohort),
-            "counts": short(volumes.cohort.counts),
+            "counts": short(volumes.cohort.counts.astype(int)),
             "outside": int(volumes.cohort.counts.sum()) - len(inside.points),
             "rater": [of_figures(each) for each in (rated.first_as_reference, rated.second_as_reference)],
             "rater_truth": [of_figures(each) for each in right],

@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -18,7 +17,7 @@ _RIDGE = 1 / 30  # of the variance of a standardised feature
 
 
 @torch.no_grad()
-def initialise(network: nn.Module, settings: FitSettings, counts: NDArray[np.integer[Any]]) -> None:
+def initialise(network: nn.Module, settings: FitSettings, counts: NDArray[Any]) -> None:
     """Draw the network's weights.
 
     Biases are zero. "gaussian" draws from N(0, 1) (section 3.5), "he" from N(0, 2 / fan-in), and N(0, 1 / fan-in) for
@@ -42,7 +41,7 @@ def initialise(network: nn.Module, settings: FitSettings, counts: NDArray[np.int
 
 
 @torch.no_grad()
-def fit_head(network: nn.Module, images: Iterable[Tensor], counts: NDArray[np.integer[Any]]) -> None:
+def fit_head(network: nn.Module, images: Iterable[Tensor], counts: NDArray[Any]) -> None:
     """Fit the head of a trained network with norms to new counts, before the rest is trained on.
 
     In images of another kind a trained network may count five times too many, and what then presses all features down

@@ -381,7 +381,9 @@ def fingerprint(*sets: Examples) -> str:
     """Return a hash of the images and counts, in their order; a run folder's settings keep it."""
     digest = hashlib.sha256()
     for examples in sets:
-        digest.update(np.ascontiguousarray(examples.counts, dtype="<i8").tobytes())
+        whole = np.asarray(examples.counts, "<i8")
+        counts = whole if (whole == examples.counts).all() else np.asarray(examples.counts, "<f8")
+        digest.update(np.ascontiguousarray(counts).tobytes())
         for index in range(len(examples.images)):
             digest.update(examples.images.batch(np.array([index])).tobytes())
     return digest.hexdigest()[:16]

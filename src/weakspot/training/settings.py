@@ -32,7 +32,7 @@ class Examples:
     """
 
     images: Images
-    counts: NDArray[np.integer[Any]]
+    counts: NDArray[Any]
     ids: tuple[str, ...]
 
     def highest_value(self) -> float:
