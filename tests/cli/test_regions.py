@@ -186,7 +186,11 @@ def test_a_count_and_a_slice_of_the_one_region(folder: Path):
     table = pd.read_csv(folder / "out" / "cohort_basal_ganglia.csv", dtype=str)
     assert table.loc[0, ["count", "slice", "start_k"]].tolist() == ["4", "5", "17"]
     (folder / "one.csv").write_text(text.replace(",4,22", ",4.5,22"))
-    run(*arguments, "--out", folder / "mean")  # of two raters
+    run(*arguments, "--out", folder / "mean", "--scale", "tissue")  # the count is that of two raters
+    one, other = (read_scan(folder / each / "001_basal_ganglia.nii.gz").values for each in ("out", "mean"))
+    assert one.max() == 1
+    below = (other > 0) & (other < 1)
+    assert np.ptp(other[below] / one[below]) < 1e-4 < abs(other[below] / one[below] - 1).min()
     assert pd.read_csv(folder / "mean" / "cohort_basal_ganglia.csv")["count"].tolist() == [4.5]
     (folder / "one.csv").write_text(text.replace(",4,22", ",-4,22.5"))
     said = fails(*arguments, "--out", folder / "two")

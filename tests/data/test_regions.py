@@ -1,6 +1,7 @@
 """Regions: worked by hand on a head of boxes, in all orientations, with whatever the labels may lack."""
 
 import itertools
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -37,6 +38,26 @@ def test_a_volume_around_the_centre_of_mass():
     assert (found.values.min(), found.values.max(), found.held) == (0, 1, 1)
     assert np.allclose(to_world([0, 0, 0], found.affine), to_world([5, 7, 5], AFFINE))
     assert (found.slice_axis, found.slice) == (2, None)
+
+
+def test_what_becomes_one_may_be_the_tissue_instead_of_the_highest_voxel():
+    mask = np.isin(LABELS, (17, 53))
+    values = np.where(mask, VALUES, 0)[5:36, 7:40, 5:18]
+    tissue = replace(HARD, scale="tissue")
+    found = extract(VALUES, AFFINE, LABELS, "hippocampi", tissue)
+    assert np.allclose(found.values, np.minimum(values / (4 * np.median(VALUES[mask])), 1), atol=1e-6)
+    bright = VALUES.copy()
+    bright[tuple(np.argwhere(mask)[0])] = 20 * VALUES[mask].max()
+    again = extract(bright, AFFINE, LABELS, "hippocampi", tissue).values
+    assert again.max() == 1
+    assert np.allclose(found.values[again < 1], again[again < 1], atol=1e-3)
+    assert extract(bright, AFFINE, LABELS, "hippocampi", HARD).values[found.values > 0].mean() < 0.1
+    huge = VALUES * np.float32(1.4e38 / VALUES.max())
+    assert np.allclose(extract(huge, AFFINE, LABELS, "hippocampi", tissue).values, found.values, atol=1e-5)
+    few = np.where(mask & (np.cumsum(mask).reshape(mask.shape) > mask.sum() / 3), VALUES, 0)
+    assert extract(few, AFFINE, LABELS, "hippocampi", tissue).values.max() > 0
+    few[np.cumsum(mask).reshape(mask.shape) < 2 * mask.sum() / 3] = 0
+    assert "median is no scale" in refusal(few, AFFINE, LABELS, "hippocampi", tissue)
 
 
 def test_the_papers_sizes_are_the_default():

@@ -1,6 +1,8 @@
 """``weakspot regions``."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +12,8 @@ from weakspot.cli.console import Nonfinite
 
 if TYPE_CHECKING:
     from weakspot.data.regions import RegionSettings
+
+Scale = StrEnum("Scale", ["highest", "tissue"])
 
 
 def regions(
@@ -26,6 +30,10 @@ def regions(
         ),
     ] = None,
     smooth_mm: Annotated[float, typer.Option(min=0, max=100, help="Of the mask's edge (standard deviation).")] = 1.0,
+    scale: Annotated[
+        Scale,
+        typer.Option(help="What becomes 1: the volume's highest voxel, or 4 times the median of the region's tissue."),
+    ] = Scale.highest,
     points: Annotated[Path | None, typer.Option(help="Points table of the scans, to carry into the volumes.")] = None,
     volume: Annotated[int | None, typer.Option(min=0, help="Which volume of 4D scans, from 0.")] = None,
     nonfinite: Annotated[Nonfinite, typer.Option(help="NaN and infinite voxels.")] = Nonfinite.reject,
@@ -58,7 +66,7 @@ def regions(
         cohort.table["segmentation"] = str(segmentation)
     chosen = list(dict.fromkeys(region))
     tasks = tasks_of(cohort, chosen)
-    settings = _settings(chosen, size or [], smooth_mm)
+    settings = _settings(chosen, size or [], smooth_mm, scale)
     marked = {} if points is None else read_region_points(points, tasks, chosen)
     done: list[Any] = []
     problems: list[str] = []
@@ -91,14 +99,16 @@ def regions(
     refuse(f"{len(problems)} of {len(tasks)} scans were left out", problems)
 
 
-def _settings(regions: Sequence[str], sizes: Sequence[str], smooth_mm: float) -> "dict[str, RegionSettings]":
+def _settings(
+    regions: Sequence[str], sizes: Sequence[str], smooth_mm: float, scale: str
+) -> "dict[str, RegionSettings]":
     """Read sizes such as "88x88x11", "40x40x9mm" and "midbrain=88x88x11"."""
     import re
 
     from weakspot.data.regions import RegionSettings
     from weakspot.errors import InputError
 
-    settings = {name: RegionSettings(smooth_mm=smooth_mm) for name in regions}
+    settings = {name: RegionSettings(smooth_mm=smooth_mm, scale=str(scale)) for name in regions}
     for text in sizes:
         named, _, size = text.rpartition("=")
         match = re.fullmatch(r"([\d.]+)x([\d.]+)x([\d.]+)(mm)?", size)
@@ -114,5 +124,5 @@ def _settings(regions: Sequence[str], sizes: Sequence[str], smooth_mm: float) ->
         if not in_mm and any(part != int(part) for part in parts):
             raise InputError(f"--size {text}: voxels are whole; for lengths write {size}mm")
         for name in [named] if named else regions:
-            settings[name] = RegionSettings((parts[0], parts[1], parts[2]), in_mm, smooth_mm)
+            settings[name] = replace(settings[name], size=(parts[0], parts[1], parts[2]), size_in_mm=in_mm)
     return settings

@@ -23,6 +23,7 @@ MIDBRAIN_BELOW_TOP_MM = (4.0, 13.0)
 # The scored slice is so far above the ventricles' top; the "10 cm" of section 3.2 are no human brain's.
 ABOVE_VENTRICLES_MM = 10.0
 SMOOTH_MM = 1.0
+TISSUES = 4.0  # of the region's median intensity: above all but cerebrospinal fluid in T2-weighted scans
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,16 @@ class RegionSettings:
         Whether ``size`` is in mm, and not in voxels.
     smooth_mm : float
         Standard deviation of the Gaussian that smooths the mask; 0 for a mask with hard edges.
+    scale : "highest" or "tissue"
+        What becomes 1: "highest", the volume's highest intensity (the paper's), or "tissue", four times the median
+        of the region, above which intensities are cut off. The highest voxel may be a vessel in one scan and a lesion
+        in the next, and takes the tissue with it.
     """
 
     size: tuple[float, float, float] | None = None
     size_in_mm: bool = False
     smooth_mm: float = SMOOTH_MM
+    scale: str = "highest"
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,8 +127,8 @@ def extract(
     """Cut one region out of a scan (paper 3.4).
 
     The volume is centred on the region's centre of mass. Intensities are multiplied by the region's mask, smoothed,
-    and then divided by their largest value (after their smallest, if negative, was taken off), so that they lie in
-    [0, 1].
+    and then divided (after their smallest, if negative, was taken off) by what ``settings.scale`` names, so that they
+    lie in [0, 1].
 
     midbrain
         Label 173, which FreeSurfer's substructures have; else the part of the brain stem (16) that lies 4 to 13 mm
@@ -144,7 +150,7 @@ def extract(
     name
         A key of ``REGIONS``.
     settings
-        Size and smoothing.
+        Size, smoothing and scale.
     scored
         The annotated slice of the scan, counted from 0 along the axis that goes up.
     origin : (3,)
@@ -153,7 +159,8 @@ def extract(
     Raises
     ------
     InputError
-        The region is not among the labels (which are listed), or lies outside of the scan; it is constant; the slice,
+        The region is not among the labels (which are listed), or lies outside of the scan; it is constant, or half of
+        it is 0 where its median is the scale; the slice,
         given or not, is not in the scan or the volume, or has
         nothing of the region.
     """
@@ -197,9 +204,17 @@ def extract(
     inside = volume[weights > 0]
     if not inside.size or inside.min() == inside.max():
         raise InputError(f"every voxel of {name} has the same value: the scan is empty there")
-    volume = (volume - min(inside.min(), np.float32(0))) * weights
+    volume -= min(inside.min(), np.float32(0))
+    tissue = np.median(volume[window(mask, start, size)])
+    volume *= weights
+    if settings.scale == "highest":
+        volume /= volume.max()
+    elif tissue > 0:
+        volume = np.minimum(volume / tissue / np.float32(TISSUES), np.float32(1))
+    else:
+        raise InputError(f"half of {name} or more is 0, so that its median is no scale: choose the scale highest")
     return RegionVolume(
-        np.ascontiguousarray(volume / volume.max()),
+        np.ascontiguousarray(volume),
         shifted(affine, start),
         start,
         mask,
