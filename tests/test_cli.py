@@ -104,6 +104,7 @@ def test_from_files_to_figures(cohort: Path, found: Path):
     assert attention[int(row.y), int(row.x)] == np.float32(row.score)
 
     kept = pd.read_csv(found / "counted.csv", dtype={"id": str})
+    assert 0 < len(kept) < len(detections)
     for name, count in zip(counts["id"], counts["count"], strict=True):
         best = detections[detections["id"] == name].head(max(0, math.floor(count + 0.5)))
         assert kept[kept["id"] == name].to_numpy().tolist() == best.to_numpy().tolist()

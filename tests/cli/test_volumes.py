@@ -103,6 +103,7 @@ def test_peaks_are_sought_in_the_annotated_slice_alone(cohort: Path, trained: Pa
     for name, number, index in (("a", "009", 2), ("b", "010", 4)):
         [whole] = predict(load(trained), [read_image(cohort / f"{number}.nii.gz")])
         first = found[name].first(int(whole_counts(whole.count)))
+        assert len(first)
         kept = counted.get(name, counted.none)
         assert np.array_equal(kept.coordinates, first.coordinates)
         assert np.array_equal(kept.world_mm, first.world_mm)

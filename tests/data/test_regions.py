@@ -54,10 +54,22 @@ def test_what_becomes_one_may_be_the_tissue_instead_of_the_highest_voxel():
     assert extract(bright, AFFINE, LABELS, "hippocampi", HARD).values[found.values > 0].mean() < 0.1
     huge = VALUES * np.float32(1.4e38 / VALUES.max())
     assert np.allclose(extract(huge, AFFINE, LABELS, "hippocampi", tissue).values, found.values, atol=1e-5)
-    few = np.where(mask & (np.cumsum(mask).reshape(mask.shape) > mask.sum() / 3), VALUES, 0)
-    assert extract(few, AFFINE, LABELS, "hippocampi", tissue).values.max() > 0
-    few[np.cumsum(mask).reshape(mask.shape) < 2 * mask.sum() / 3] = 0
+    order = np.cumsum(mask).reshape(mask.shape)
+    few = np.where(mask & (order > mask.sum() / 3), VALUES, 0)  # zeros are of the region, too
+    expected = np.minimum(few[5:36, 7:40, 5:18] / (4 * np.median(few[mask])), 1)
+    assert np.allclose(extract(few, AFFINE, LABELS, "hippocampi", tissue).values, expected, atol=1e-6)
+    few[order < 2 * mask.sum() / 3] = 0
     assert "median is no scale" in refusal(few, AFFINE, LABELS, "hippocampi", tissue)
+    with pytest.raises(InputError, match="scale 'median': expected highest or tissue"):
+        replace(HARD, scale="median")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", ["highest", "tissue"])
+def test_a_volume_that_holds_nothing_of_its_region_is_refused(scale):
+    # The boxes are at 9..11 and 29..31: between them a volume of 13 voxels sees their smoothed edges at most.
+    said = refusal(VALUES, AFFINE, LABELS, "hippocampi", RegionSettings((17, 33, 13), smooth_mm=2, scale=scale))
+    assert "the volume of 17x33x13 holds no voxel of hippocampi: give a larger size" in said
 
 
 def test_the_papers_sizes_are_the_default():

@@ -308,6 +308,8 @@ def test_the_report_says_that_ours_are_phantoms(small: Place, tmp_path: Path):
         (title,) = (line for line in text.splitlines() if line.startswith(f"**Table {number}."))
         assert "ours are phantoms, not patients" in title
     assert "| midbrain | ours, phantoms | " in text
+    (sharper,) = (line for line in text.splitlines() if "maps are sharper than" in line)
+    assert sharper.endswith("| not measured | not in its tables |")  # of maps moved back there are no widths
     assert re.search(
         r"^\| Basal ganglia \| Grad( \| [*]*\d+\.\d[*]*){3}( \| ([*]*\d+\.\d[*]*|not defined)){3} \|$",
         text,

@@ -78,6 +78,8 @@ def test_floats_of_another_scale_are_refused_and_dark_integers_are_not(folder: P
     dark.check(np.full((1, 24, 24), 0.049, np.float32))
     with pytest.raises(InputError, match=r"go up to 0\.06, those of the training images to 0\.001: bring it"):
         dark.check(np.full((1, 24, 24), 0.06, np.float32))
+    below = replace(read, settings={"result": {"highest_value": -0.5}})  # what is below 0 tells no scale
+    below.check(np.full((1, 24, 24), -0.5, np.float32))
     for unknown in ({}, {"result": {}}, {"result": {"highest_value": None}}):
         replace(read, settings=unknown).check(np.full((1, 24, 24), 1e9, np.float32))
 

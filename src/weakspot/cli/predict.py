@@ -78,8 +78,8 @@ def predict(
     """Find the objects of new images: detections.csv, counts.csv, and counted.csv.
 
     Points are voxel indices of the image as it is stored; of scans, world mm (RAS+) too.
-    counted.csv holds as many of the best detections of an image as it has objects by the predicted count; it is not
-    written under classification, where the count is a probability.
+    counted.csv holds as many of the best detections of an image as it has objects by the predicted count, which under
+    --slice-axis is to be that of a slice. It is not written under classification, where the count is a probability.
     Images that cannot be read do not stop the others: they are listed at the end, with exit code 1.
     """
     import numpy as np
@@ -185,6 +185,7 @@ def predict(
         if points:
             write_points(draft / "detections.csv", points, dims)
             if trained.objective == "regression":
+                # By the counts as they are written, as `evaluate --counts` reads them.
                 kept = {name: each.first(int(whole_counts(counts[name]))) for name, each in points.items()}
                 write_points(draft / "counted.csv", kept, dims)
             write_table(draft / "counts.csv", ("id", "count"), list(counts.items()))

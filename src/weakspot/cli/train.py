@@ -17,7 +17,7 @@ def train(
         typer.Option(help="gp_unet, gp_unet_no_residual, gated_attention, base, gp_unet_no_skip, gp_unet_max_pool."),
     ] = "gp_unet",
     objective: Annotated[
-        str, typer.Option(help="regression (the count) or classification (at least one).")
+        str, typer.Option(help="regression (the count) or classification (a count above 0).")
     ] = "regression",
     recipe: Annotated[str, typer.Option(help="fast, or paper (Adadelta from N(0, 1); hours).")] = "fast",
     width: Annotated[int | None, typer.Option(min=1, help="Filters of the first scale; 8 in 2D, 32 in 3D.")] = None,

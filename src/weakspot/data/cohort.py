@@ -58,7 +58,7 @@ class Cohort:
 
         Raises an ``InputError`` if the cohort was read without them.
         """
-        if "count" not in self.table or not pd.api.types.is_float_dtype(self.table["count"]):
+        if "count" not in self.table or not pd.api.types.is_numeric_dtype(self.table["count"]):
             raise InputError("this cohort was read without counts; training needs the column 'count'")
         return self.table["count"].to_numpy(np.float64)
 

@@ -187,8 +187,7 @@ def load_images(
             stacklevel=2,
         )
     stored = tuple(image.stored for image in images.values())
-    # Scans are brought to [0, 1], each by its own range.
-    if odd := _odd_scale([image.stored for image in images.values() if image.affine is None]):
+    if odd := _odd_scale(stored):
         warnings.warn(odd, CohortWarning, stacklevel=2)
     return ImageStore(stored)
 

@@ -4,7 +4,6 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -173,9 +172,7 @@ def write_points(path: str | Path, points: Mapping[str, Points], dims: int) -> N
     write_table(path, ["id", *(column for columns in parts.values() for column in columns)], rows)
 
 
-def points_of(
-    points: Mapping[str, Points], ids: Sequence[str], dims: int, counts: NDArray[Any] | None = None
-) -> tuple[Points, ...]:
+def points_of(points: Mapping[str, Points], ids: Sequence[str], dims: int) -> tuple[Points, ...]:
     """Return the points of each of ``ids``, in their order; an id without rows has none.
 
     Parameters
@@ -186,14 +183,11 @@ def points_of(
         The images of a cohort.
     dims
         The dimensions of the images.
-    counts
-        (len(ids),) the images' counts: given, an image with a count above 0 must have points.
 
     Raises
     ------
     InputError
-        Lists the ids that no image has, and the images whose points are missing; or the points have other
-        dimensions.
+        Lists the ids that no image has; or the points have other dimensions.
     """
     found = {each.coordinates.shape[1] for each in points.values()}
     if found - {dims}:
@@ -204,12 +198,6 @@ def points_of(
         for identifier in points
         if identifier not in known
     ]
-    if counts is not None:
-        problems += [
-            f"id {identifier}: has the count {count:g}, but no points"
-            for identifier, count in zip(ids, counts, strict=True)
-            if count > 0 and identifier not in points
-        ]
     refuse("points and cohort do not fit together", problems)
     empty = points.none if isinstance(points, PointsTable) else Points(np.zeros((0, dims)))
     alike = next(iter(points.values()), empty)

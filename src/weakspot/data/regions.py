@@ -23,7 +23,7 @@ MIDBRAIN_BELOW_TOP_MM = (4.0, 13.0)
 # The scored slice is so far above the ventricles' top; the "10 cm" of section 3.2 are no human brain's.
 ABOVE_VENTRICLES_MM = 10.0
 SMOOTH_MM = 1.0
-TISSUES = 4.0  # of the region's median intensity: above all but cerebrospinal fluid in T2-weighted scans
+TISSUES = 4.0  # of the region's median intensity: in our T2-weighted phantoms nothing is above
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,21 @@ class RegionSettings:
         What becomes 1: "highest", the volume's highest intensity (the paper's), or "tissue", four times the median
         of the region, above which intensities are cut off. The highest voxel may be a vessel in one scan and a lesion
         in the next, and takes the tissue with it.
+
+    Raises
+    ------
+    InputError
+        For another scale.
     """
 
     size: tuple[float, float, float] | None = None
     size_in_mm: bool = False
     smooth_mm: float = SMOOTH_MM
     scale: str = "highest"
+
+    def __post_init__(self) -> None:
+        if self.scale not in ("highest", "tissue"):
+            raise InputError(f"scale {self.scale!r}: expected highest or tissue")
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +169,7 @@ def extract(
     ------
     InputError
         The region is not among the labels (which are listed), or lies outside of the scan; it is constant, or half of
-        it is 0 where its median is the scale; the slice,
+        it is 0 where its median is the scale; the volume holds nothing of it; the slice,
         given or not, is not in the scan or the volume, or has
         nothing of the region.
     """
@@ -198,6 +207,9 @@ def extract(
     if scored is not None and not mask.take(scored, axis=up).any():
         above = f" above the lateral ventricles, which end at slice {top}" if name == "centrum_semiovale" else ""
         raise InputError(f"slice {scored} has no voxel of {name}{above}: are slices counted from 0, and from this end?")
+    held = window(mask, start, size)
+    if not held.any():
+        raise InputError(f"the volume of {'x'.join(map(str, size))} holds no voxel of {name}: give a larger size")
     weights = _smoothed(mask, start, size, settings.smooth_mm / spacing)
     weights *= window(np.ones(values.shape, bool), start, size)
     volume = window(values, start, size) * np.float32(0.5)  # differences stay within float32; the scale is lost anyway
@@ -205,14 +217,14 @@ def extract(
     if not inside.size or inside.min() == inside.max():
         raise InputError(f"every voxel of {name} has the same value: the scan is empty there")
     volume -= min(inside.min(), np.float32(0))
-    tissue = np.median(volume[window(mask, start, size)])
-    volume *= weights
-    if settings.scale == "highest":
-        volume /= volume.max()
-    elif tissue > 0:
-        volume = np.minimum(volume / tissue / np.float32(TISSUES), np.float32(1))
+    if settings.scale == "tissue":
+        tissue = np.median(volume[held])
+        if tissue == 0:
+            raise InputError(f"half of {name} or more is 0, so that its median is no scale: choose the scale highest")
+        volume = np.minimum(volume / tissue / np.float32(TISSUES) * weights, np.float32(1))
     else:
-        raise InputError(f"half of {name} or more is 0, so that its median is no scale: choose the scale highest")
+        volume *= weights
+        volume /= volume.max()
     return RegionVolume(
         np.ascontiguousarray(volume),
         shifted(affine, start),
@@ -221,7 +233,7 @@ def extract(
         up,
         None if scored is None else int(scored - start[up]),
         float(np.count_nonzero(mask) / np.count_nonzero(whole)),
-        float(np.count_nonzero(window(mask, start, size)) / np.count_nonzero(whole)),
+        float(np.count_nonzero(held) / np.count_nonzero(whole)),
     )
 
 

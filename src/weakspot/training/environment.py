@@ -30,12 +30,12 @@ def _environment(device: torch.device) -> dict[str, Any]:
     }
 
 
-def note(folder: Path, device: torch.device) -> None:
-    """Write it into the folder of a training that begins."""
+def note_environment(folder: Path, device: torch.device) -> None:
+    """Write environment.json into the folder of a training that begins."""
     write_text(folder / _FILE, json.dumps(_environment(device), indent=2) + "\n")
 
 
-def note_change(folder: Path, device: torch.device) -> None:
+def note_change_of_environment(folder: Path, device: torch.device) -> None:
     """Warn of a training that goes on in another environment, and keep both: the result is another to the last bits."""
     path, now = folder / _FILE, _environment(device)
     try:

@@ -33,7 +33,7 @@ from weakspot.networks import build
 from weakspot.networks.blocks import Head
 from weakspot.settings import differences, from_dict, to_dict
 from weakspot.training.displaced import displaced_if_memory_allows
-from weakspot.training.environment import note, note_change
+from weakspot.training.environment import note_change_of_environment, note_environment
 from weakspot.training.fit import fit
 from weakspot.training.objectives import choose_objective
 from weakspot.training.settings import Examples, FitSettings, Progress
@@ -93,7 +93,7 @@ class Run:
         return None if told is None else float(told)
 
     def check(self, image: NDArray[Any]) -> None:
-        """Refuse an image that is none of those the network was trained for.
+        """Refuse an image of another kind than the training images.
 
         Parameters
         ----------
@@ -103,7 +103,7 @@ class Run:
         ------
         InputError
             Of other channels or dimensions; floats more than 50 times as high as the training images (0-255, not 0-1).
-            Integers have a scale of their own, and may be dark.
+            Integers have a scale of their own, and any image may be dark.
         """
         given, expected = (image.ndim - 1, len(image)), (self.architecture.dims, self.architecture.in_channels)
         if given != expected:
@@ -112,7 +112,12 @@ class Run:
                 f"{expected[1]} channels: convert the image"
             )
         known = self.highest_value
-        if known and image.dtype.kind == "f" and (value := highest_value(image)) > SCALES * known:
+        if (
+            known is not None
+            and known > 0
+            and image.dtype.kind == "f"
+            and (value := highest_value(image)) > SCALES * known
+        ):
             raise InputError(
                 f"its values go up to {value:.4g}, those of the training images to {known:.4g}: bring it to their "
                 "scale (floats are taken as they are, integers are divided by the largest of their type)"
@@ -344,9 +349,9 @@ def _begin(partial: Path, described: dict[str, Any], device: torch.device) -> No
         if begun_by != described["weakspot"]:
             described["begun_by"] = begun_by  # a new version does not cost the work
         _hold_against(partial, begun, described)
-        note_change(partial, device)
+        note_change_of_environment(partial, device)
         return
-    note(partial, device)
+    note_environment(partial, device)
     write_text(path, json.dumps(described, indent=2) + "\n")
 
 
@@ -381,7 +386,7 @@ def fingerprint(*sets: Examples) -> str:
     """Return a hash of the images and counts, in their order; a run folder's settings keep it."""
     digest = hashlib.sha256()
     for examples in sets:
-        whole = np.asarray(examples.counts, "<i8")
+        whole = np.asarray(examples.counts, "<i8")  # as they were hashed when all were
         counts = whole if (whole == examples.counts).all() else np.asarray(examples.counts, "<f8")
         digest.update(np.ascontiguousarray(counts).tobytes())
         for index in range(len(examples.images)):

@@ -27,7 +27,7 @@ class Examples:
     Attributes
     ----------
     images : n images
-    counts : (n,)
+    counts : (n,), fractional where they are means over raters
     ids : n names, for messages
     """
 
