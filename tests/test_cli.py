@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from weakspot.cli import main
+from weakspot.detection import candidates
 
 COMMAND = [sys.executable, "-c", "from weakspot.cli import main; main()"]
 QUICK = ["--steps", "100", "--batch-size", "8", "--width", "4", "--threads", "1"]
@@ -153,6 +154,18 @@ def test_bare_images_and_one_that_is_broken(cohort: Path, trained: Path, tmp_pat
     assert described["images"] == 2
     assert len(described["left_out"]) == 3
     assert 0 <= described["largest_count_residual"] < 1e-4  # the mean of a CAM of gp_unet plus the bias is its count
+
+
+def test_maps_are_smoothed_before_peaks_are_sought(cohort: Path, trained: Path, tmp_path: Path):
+    arguments = ["predict", trained, cohort / "001.png", "--threads", 1, "--maps"]
+    run(*arguments, "--out", tmp_path / "out", "--smooth", 1.5, "--size", 4)
+    found, attention = pd.read_csv(tmp_path / "out" / "detections.csv"), np.load(tmp_path / "out" / "maps" / "001.npy")
+    expected = candidates(attention, size=4, smooth=1.5)
+    assert found[["y", "x", "score"]].to_numpy() == pytest.approx(np.column_stack((expected.points, expected.scores)))
+    assert not np.isin(found["score"], attention).any()  # the map that is written is as it was
+    described = json.loads((tmp_path / "out" / "predict.json").read_text())
+    assert described["smoothed"] == {"sigma": 1.5, "unit": "vox"}
+    assert "--smooth -1.0: expected 0 or more" in fails(*arguments, "--out", tmp_path / "no", "--smooth", -1)
 
 
 def test_a_probability_counts_no_detections(cohort: Path, trained: Path, tmp_path: Path):

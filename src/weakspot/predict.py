@@ -95,12 +95,12 @@ def predict(
     """
     network = run.network.to(device).eval()
     method = choose_method(run, method)
-    score = detection.get("score", "height")
+    score, smooth = detection.get("score", "height"), bool(np.any(detection.get("smooth", 0)))
     spacings = itertools.repeat(None) if spacing_mm is None else iter(spacing_mm)
     places = itertools.repeat(None) if slices is None else iter(slices)
     for shape, group in _grouped(images, batch_size):
         padded = tuple(max(sizes) for sizes in zip(shape, run.shape, strict=True))
-        sizes = _tile_of(tile, method, network, padded, memory_gb, score, torch.device(device))
+        sizes = _tile_of(tile, method, network, padded, memory_gb, score, smooth, torch.device(device))
         window: tuple[Any, ...] = tuple(slice(size) for size in shape)
         predictions = []
         try:
@@ -162,6 +162,7 @@ def _tile_of(
     shape: tuple[int, ...],
     memory_gb: float | None,
     score: str,
+    smooth: bool,
     device: torch.device,
 ) -> tuple[int, ...] | None:
     """Return the size of the tiles for images of a shape, None for whole images."""
@@ -176,7 +177,7 @@ def _tile_of(
         raise InputError(f"tile {tile!r}: expected auto, or sizes in voxels")
     budget = _SHARE * 1e9 * (memory_for(device) if memory_gb is None else memory_gb)
     # Once the map is there, finding candidates takes the memory that making it took.
-    detection = (4 + _DETECTION_BYTES.get(score, 0)) * math.prod(shape)
+    detection = (4 + 4 * smooth + _DETECTION_BYTES.get(score, 0)) * math.prod(shape)
     if device.type == "cpu" and detection > budget:
         raise InputError(
             f"the candidates of an image of {'x'.join(map(str, shape))} take about {in_bytes(detection)} to find, "

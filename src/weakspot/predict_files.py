@@ -51,6 +51,7 @@ class FileSettings:
     method, device, tile, memory_gb, score : see `weakspot.predict.predict`
     size : of the maximum filter, in voxels
     size_mm : the same in mm, instead
+    smooth : see `weakspot.detection.peaks.candidates`, in mm with ``size_mm``
     slice_axis : the axis across one slice of each image, if peaks are sought in that alone
     volume, nonfinite : see `weakspot.data.scans.read_scan`
     keep_maps : whether the maps are wanted, too
@@ -69,6 +70,7 @@ class FileSettings:
     nonfinite: str = "reject"
     keep_maps: bool = False
     displaced_vox: tuple[float, ...] | None = None
+    smooth: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +148,7 @@ def predict_files(run: Run, files: Sequence[File], settings: FileSettings) -> It
         displaced_vox=settings.displaced_vox,
         size=settings.size_mm or settings.size,
         score=settings.score,
+        smooth=settings.smooth,
     )
     done = 0
     try:

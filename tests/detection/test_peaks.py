@@ -306,3 +306,34 @@ def test_deterministic_and_input_left_alone():
     np.testing.assert_array_equal(first.scores, second.scores)
     np.testing.assert_array_equal(values, before)
     np.testing.assert_array_equal(first.heights, values[tuple(first.points.astype(int).T)])
+
+
+def test_smoothing_takes_back_what_is_negative_beside_a_peak():
+    values = np.zeros((12, 24))
+    values[4:9, 4:9] = -1  # what speaks against an object outweighs the voxel that speaks for one
+    values[6, 6] = 3
+    values[5:8, 16:19] = 2
+    by_height = candidates(values, size=6)
+    assert by_height.points[0].tolist() == [6, 6]
+    smoothed = candidates(values, size=6, smooth=1.5)
+    assert smoothed.points[0].tolist() == [6, 17]
+    # The Gaussian by hand: its weights along one axis for the voxels 0 and 1 away, twice.
+    weights = np.exp(-(np.arange(-6, 7) ** 2) / (2 * 1.5**2))
+    near = weights[6 - 1 : 6 + 2].sum() / weights.sum()
+    assert smoothed.heights[0] == pytest.approx(2 * near**2, rel=1e-3)
+    assert not np.any(np.all(smoothed.points == [6, 6], axis=1))
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_smoothing_in_mm_is_by_each_axis_and_none_changes_nothing(score):
+    values = distinct((9, 8, 7), 3)
+    one = candidates(values, (6, 3, 2), (1.0, 2.0, 4.0), score, smooth=2.0)
+    other = candidates(values, (6, 2, 1), score=score, smooth=(2.0, 1.0, 0.5))
+    assert np.array_equal(one.points, other.points)
+    assert np.array_equal(one.scores, other.scores)
+    plain = candidates(values, 3, score=score)
+    assert np.array_equal(candidates(values, 3, score=score, smooth=0).scores, plain.scores)
+    assert candidates(values, 3, score=score, smooth=1).scores[0] != plain.scores[0]
+    for wrong in (-1, np.nan, np.inf, (1, 1)):
+        with pytest.raises(InputError, match=r"a smoothing of .*: expected 0 or more"):
+            candidates(values, smooth=wrong)

@@ -38,6 +38,13 @@ def predict(
         float | None,
         typer.Option(help="The same in mm, by each scan's spacing (of 2D images, the table's spacing_y, spacing_x)."),
     ] = None,
+    smooth: Annotated[
+        float,
+        typer.Option(
+            help="Smooth maps, signed, before peaks are sought: standard deviation of a Gaussian in voxels (mm with "
+            "--size-mm), about a fifth of an object's size."
+        ),
+    ] = 0.0,
     slice_axis: Annotated[
         str | None,
         typer.Option(
@@ -106,6 +113,8 @@ def predict(
         raise InputError("--size is in voxels, --size-mm in mm: give one of them")
     if size_mm is not None and not 0 < size_mm < np.inf:
         raise InputError(f"--size-mm {size_mm}: expected a size above 0")
+    if not 0 <= smooth < np.inf:
+        raise InputError(f"--smooth {smooth}: expected 0 or more")
     if workers and (scheduler or scheduler_file):
         raise InputError("--workers are started on this machine; with a scheduler, start workers there")
     use_cpu(threads, keep_memory=False)
@@ -142,7 +151,19 @@ def predict(
     if displaced is not None and np.rint(displaced).any():
         say(f"maps lie {in_voxels(displaced)} voxels off, and are moved back (--no-centre)")
     settings = FileSettings(
-        used, str(chosen), sizes, memory_gb, size or SIZE_VOX, size_mm, axis, score, volume, nonfinite, maps, displaced
+        used,
+        str(chosen),
+        sizes,
+        memory_gb,
+        size or SIZE_VOX,
+        size_mm,
+        axis,
+        score,
+        volume,
+        nonfinite,
+        maps,
+        displaced,
+        smooth,
     )
     if not (workers or scheduler or scheduler_file):
         found = _here(trained, files, settings)
@@ -201,6 +222,7 @@ def predict(
                     "maximum_filter": {"size": size_mm, "unit": "mm"}
                     if size_mm
                     else {"size": size or SIZE_VOX, "unit": "vox"},
+                    "smoothed": {"sigma": smooth, "unit": "mm" if size_mm else "vox"},
                     "slice_axis": axis,
                     "maps_lie_off_vox": known,
                     "maps_moved_back_vox": None if displaced is None else [round(each) for each in displaced],

@@ -44,6 +44,7 @@ def candidates(
     size: float | Sequence[float] = SIZE_VOX,
     spacing_mm: ArrayLike | None = None,
     score: str = "height",
+    smooth: float | Sequence[float] = 0.0,
 ) -> Candidates:
     """Find the local maxima of a map that no higher voxel is near.
 
@@ -73,9 +74,16 @@ def candidates(
         (`weakspot.detection.prominence.prominences`; what the h-maxima transform and Fiji's Find Maxima cut by), by
         which of several maxima on one object only the highest ranks high. Of two maxima of exactly equal height the
         first in the order of indices counts as the higher, in a transposed map maybe the other.
+    smooth : one number or one per axis, 0 for the map as it is
+        Standard deviation of a Gaussian in the unit of ``size``; the map, signed, is smoothed before anything else, and
+        counts as zero beyond its border. Heights, scores and points are then those of the smoothed map.
 
     Notes
     -----
+    A network that counts by the mean of its map may light a part of something else and take it back beside: a stroke
+    of a 7 counts as a 1, and the rest of the 7 against it. The sum over the size of an object is what the network
+    counts there; smoothing takes it, negative values and all, where heights see the light alone.
+
     Where the mean of the map plus the bias is the predicted count (a class activation map with global average
     pooling), ``count = bias + sum of masses + mean of the map's negative part``, so a mass is in the unit of
     the count. Basins leave the negative part out: it marks what speaks against an object (section 3.6), and
@@ -84,7 +92,8 @@ def candidates(
     Raises
     ------
     InputError
-        For values that are not finite, a size below one voxel or not whole, or a score that is none of these.
+        For values that are not finite, a size below one voxel or not whole, a negative smoothing, or a score that is
+        none of these.
 
     Examples
     --------
@@ -100,6 +109,10 @@ def candidates(
     if wrong := np.count_nonzero(~np.isfinite(attention)):
         raise InputError(f"{wrong} of the {attention.size} values of the attention map are NaN or infinite")
     window = _window(size, spacing_mm, attention.ndim)
+    if sigmas := _sigmas(smooth, spacing_mm, attention.ndim):
+        attention = ndimage.gaussian_filter(
+            attention.astype(np.result_type(attention, np.float32)), sigmas, mode="constant"
+        )
     if attention.size == 0 or attention.min() == attention.max():
         nothing = np.zeros(0)
         return Candidates(np.zeros((0, attention.ndim)), nothing, nothing)
@@ -134,6 +147,15 @@ def _window(size: float | Sequence[float], spacing_mm: ArrayLike | None, dims: i
     if (sizes != np.floor(sizes)).any():
         raise InputError(f"{given}: expected whole numbers of voxels; for mm, give the spacing")
     return tuple(int(each) for each in sizes)
+
+
+def _sigmas(smooth: float | Sequence[float], spacing_mm: ArrayLike | None, dims: int) -> tuple[float, ...]:
+    """Return the Gaussian's standard deviation in voxels along each axis, nothing where nothing is smoothed."""
+    given = np.asarray(smooth, float)
+    if given.size not in (1, dims) or not (np.isfinite(given) & (given >= 0)).all():
+        raise InputError(f"a smoothing of {smooth}: expected 0 or more, one number or one for each of {dims} axes")
+    sigmas = np.broadcast_to(given / (1 if spacing_mm is None else np.asarray(spacing_mm, float)), dims)
+    return tuple(sigmas.tolist()) if sigmas.any() else ()
 
 
 def _summits(positive: NDArray[Any]) -> NDArray[Any]:
