@@ -320,7 +320,7 @@ def table(folder: Path, text: str) -> Path:
         ("id,image\na,000.png\n", ["count"]),
         (
             "id,image,count\na,000.png,\nb,001.png,-1\nc,002.png,1.5\nd,003.png,two\n",
-            ["4 problems", "-1", "1.5", "two"],
+            ["3 problems", "the count is missing", "'-1' is negative", "'two' is not a number"],
         ),
         ("id,image,count\na,000.png,1\na,001.png,2\n", ["a"]),
         ("id,image,count\na,none.png,1\nb,001.png,2\n", ["none.png", "no such file"]),
