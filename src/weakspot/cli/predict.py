@@ -42,7 +42,7 @@ def predict(
         float,
         typer.Option(
             help="Smooth maps, signed, before peaks are sought: standard deviation of a Gaussian in voxels (mm with "
-            "--size-mm), about a fifth of the size of an object many voxels wide; for cam, gated and grad_cam."
+            "--size-mm), a fifth to a third of the size of objects many voxels wide; for cam, gated and grad_cam."
         ),
     ] = 0.0,
     slice_axis: Annotated[
