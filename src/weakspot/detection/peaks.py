@@ -75,8 +75,9 @@ def candidates(
         which of several maxima on one object only the highest ranks high. Of two maxima of exactly equal height the
         first in the order of indices counts as the higher, in a transposed map maybe the other.
     smooth : one number or one per axis, 0 for the map as it is
-        Standard deviation of a Gaussian in the unit of ``size``; the map, signed, is smoothed before anything else, and
-        counts as zero beyond its border. Heights, scores and points are then those of the smoothed map.
+        Standard deviation of a Gaussian in voxels; the map, signed, is smoothed before anything else, and counts as
+        zero beyond its border. Heights, scores and points are then those of the smoothed map. Counts tell how far to
+        smooth, `weakspot.detection.smoothing`.
 
     Notes
     -----
@@ -109,7 +110,7 @@ def candidates(
     if wrong := np.count_nonzero(~np.isfinite(attention)):
         raise InputError(f"{wrong} of the {attention.size} values of the attention map are NaN or infinite")
     window = _window(size, spacing_mm, attention.ndim)
-    if sigmas := _sigmas(smooth, spacing_mm, attention.ndim):
+    if any(sigmas := _sigmas(smooth, attention.ndim)):
         attention = ndimage.gaussian_filter(
             attention.astype(np.result_type(attention, np.float32)), sigmas, mode="constant"
         )
@@ -149,13 +150,12 @@ def _window(size: float | Sequence[float], spacing_mm: ArrayLike | None, dims: i
     return tuple(int(each) for each in sizes)
 
 
-def _sigmas(smooth: float | Sequence[float], spacing_mm: ArrayLike | None, dims: int) -> tuple[float, ...]:
-    """Return the Gaussian's standard deviation in voxels along each axis, nothing where nothing is smoothed."""
+def _sigmas(smooth: float | Sequence[float], dims: int) -> tuple[float, ...]:
+    """Return the Gaussian's standard deviation along each axis."""
     given = np.asarray(smooth, float)
     if given.size not in (1, dims) or not (np.isfinite(given) & (given >= 0)).all():
         raise InputError(f"a smoothing of {smooth}: expected 0 or more, one number or one for each of {dims} axes")
-    sigmas = np.broadcast_to(given / (1 if spacing_mm is None else np.asarray(spacing_mm, float)), dims)
-    return tuple(sigmas.tolist()) if sigmas.any() else ()
+    return tuple(np.broadcast_to(given, dims).tolist())
 
 
 def _summits(positive: NDArray[Any]) -> NDArray[Any]:

@@ -1,8 +1,9 @@
 """One cell of the paper's digit study: train on grids of digits, find the digit on test grids, evaluate (section 3)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from weakspot.data.images import ImageStore
 from weakspot.data.points import Points
 from weakspot.detection import candidates
 from weakspot.detection.peaks import SCORES
+from weakspot.detection.smoothing import Smoothing, smoothing_by_counts
 from weakspot.evaluation import Conventions, Evaluation, evaluate
 from weakspot.predict import Prediction, predict
 from weakspot.scenes import make_scenes
@@ -82,23 +84,48 @@ def find_on_grids(
     device: torch.device | str = "cpu",
     seed: int = 0,
     done: Callable[[], None] = lambda: None,
+    smoothing: Smoothing | None = None,
 ) -> dict[str, Found]:
     """Find the digit on test grids and evaluate as the paper does: a hit is inside the digit's cell, FAUC 0-5.
 
-    Returns what was found by each of `weakspot.detection.peaks.SCORES`.
+    Returns what was found by each of `weakspot.detection.peaks.SCORES`; with ``smoothing``, of `smoothing_on_grids`,
+    as "smoothed" also by the heights of smoothed maps, and as "thresholded" what of that is kept by its threshold
+    and not by the predicted count.
     """
     store = examples(grids, "test")
     predictions = []
-    images = (store.images.batch(np.array([index]))[0] for index in range(len(grids)))
-    for prediction in predict(run, images, method, device):
+    for prediction in predict(run, _images(grids), method, device):
         predictions.append(prediction)
         done()
     counts = np.array([each.count for each in predictions])
     conventions = Conventions(reach="inside", max_fp=MAX_FP, seed=seed)
-    found = {}
-    for score in SCORES:
-        ranked = [candidates(each.attention, score=score) for each in predictions]
+
+    def found(threshold: float | None = None, **detection: Any) -> Found:
+        ranked = [candidates(each.attention, **detection) for each in predictions]
         points = [Points(each.points, each.scores) for each in ranked]
-        scenes = make_scenes(points, grids.truth, store.ids, counts)
-        found[score] = Found(predictions, points, counts, evaluate(*scenes, conventions))
-    return found
+        kept = counts
+        if threshold is not None:
+            kept = np.array([np.count_nonzero(each.scores >= threshold) for each in ranked], np.float64)
+        scenes = make_scenes(points, grids.truth, store.ids, kept)
+        return Found(predictions, points, kept, evaluate(*scenes, conventions))
+
+    by_score = {score: found(score=score) for score in SCORES}
+    if smoothing is None:
+        return by_score
+    sigma, threshold = smoothing.sigma_vox, smoothing.threshold
+    return {**by_score, "smoothed": found(smooth=sigma), "thresholded": found(threshold, smooth=sigma)}
+
+
+def smoothing_on_grids(
+    run: Run, validation: Grids, method: str | None = None, device: torch.device | str = "cpu"
+) -> Smoothing | None:
+    """Return how far to smooth maps, as the counts of validation grids tell; None of a network that does not count."""
+    if run.objective != "regression":
+        return None
+    maps = [each.attention for each in predict(run, _images(validation), method, device)]
+    return smoothing_by_counts(maps, validation.counts)
+
+
+def _images(grids: Grids) -> Iterator[NDArray[np.float32]]:
+    images = examples(grids, "").images
+    return (images.batch(np.array([index]))[0] for index in range(len(grids)))

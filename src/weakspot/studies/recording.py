@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from weakspot.detection.smoothing import Smoothing
 from weakspot.evaluation import Evaluation, Figure
 from weakspot.files import write_atomically
 from weakspot.studies.units import Place
@@ -45,6 +46,16 @@ def of_evaluation(result: Evaluation) -> dict[str, Any]:
 def of_figures(figures: Mapping[str, Figure]) -> dict[str, Any]:
     """Return figures by name, each with its value, standard deviation and interval."""
     return {name: {part: short(value) for part, value in figure._asdict().items()} for name, figure in figures.items()}
+
+
+def of_smoothing(found: Smoothing) -> dict[str, Any]:
+    """Return how far counts tell to smooth, and how far off they are, with the best threshold, with it and without."""
+    return {
+        "sigma_vox": found.sigma_vox,
+        "threshold": short(found.threshold),
+        "count_error": short(found.differences.mean()),
+        "unsmoothed_count_error": short(found.unsmoothed.mean()),
+    }
 
 
 def keep_picture(place: Place, name: str, pixels: NDArray[np.uint8]) -> None:
