@@ -19,6 +19,7 @@ LAYERS = [
     {"training"},
     {"predict", "scenes", "report"},
     {"predict_files"},
+    {"tuning"},
     {"studies"},
     {"cli"},
     {"__main__"},

@@ -164,7 +164,7 @@ def test_maps_are_smoothed_before_peaks_are_sought(cohort: Path, trained: Path, 
     assert found[["y", "x", "score"]].to_numpy() == pytest.approx(np.column_stack((expected.points, expected.scores)))
     assert not np.isin(found["score"], attention).any()  # the map that is written is as it was
     described = json.loads((tmp_path / "out" / "predict.json").read_text())
-    assert described["smoothed"] == {"sigma": 1.5, "unit": "vox"}
+    assert described["smoothed_vox"] == 1.5
     assert "--smooth -1.0: expected 0 or more" in fails(*arguments, "--out", tmp_path / "no", "--smooth", -1)
 
 
@@ -303,7 +303,7 @@ def test_stopped_by_a_signal_it_resumes_to_the_same_bytes(cohort: Path, tmp_path
     run(*arguments, "--out", tmp_path / "cut", "--resume")
     weights = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("whole", "cut")]
     assert weights[0] == weights[1]
-    assert "nothing to go on with" in run(*arguments, "--out", tmp_path / "cut", "--resume").stdout
+    assert "nothing to train" in run(*arguments, "--out", tmp_path / "cut", "--resume").stdout
     assert "network.width (4 then, 3 now)" in fails(*arguments, "--out", tmp_path / "cut", "--resume", "--width", 3)
 
 
@@ -394,16 +394,16 @@ def test_the_demo_runs_and_runs_again_from_what_it_trained(tmp_path: Path):
     result = json.loads((tmp_path / "demo" / "result.json").read_text())
     assert result["n_images"] == 500
     assert result["paper"]["fauc"]["value"] == 97.8
-    assert all(0 <= result[score]["fauc"] <= 1 for score in ("mass", "prominence"))
+    assert all(0 <= result[score]["fauc"] <= 1 for score in ("mass", "prominence", "tuned"))
     for name in ("maps.png", "froc.svg", "detections_height.csv", "counts.csv", "truth.csv", "run/weights.safetensors"):
         assert (tmp_path / "demo" / name).stat().st_size > 0
     weights = (tmp_path / "demo" / "run" / "weights.safetensors").stat().st_mtime_ns
     folder = tmp_path / "demo"
-    tables = [folder / "detections_prominence.csv", folder / "truth.csv", "--cohort", folder / "cohort.csv"]
+    tables = [folder / "detections_tuned.csv", folder / "truth.csv", "--cohort", folder / "cohort.csv"]
     run("evaluate", *tables, "--counts", folder / "counts.csv", "--inside", "--json", tmp_path / "again.json")
     again = json.loads((tmp_path / "again.json").read_text())
-    assert again["fauc"] == result["prominence"]["fauc"]
-    assert again["sensitivity"] == result["prominence"]["sensitivity"]
+    assert again["fauc"] == result["tuned"]["fauc"]
+    assert again["sensitivity"] == result["tuned"]["sensitivity"]
     assert "trained before" in run(*arguments).stdout
     assert (tmp_path / "demo" / "run" / "weights.safetensors").stat().st_mtime_ns == weights
     assert "other settings" in fails(*arguments, "--digit", "5", "--seed", "1")

@@ -51,7 +51,7 @@ class FileSettings:
     method, device, tile, memory_gb, score : see `weakspot.predict.predict`
     size : of the maximum filter, in voxels
     size_mm : the same in mm, instead
-    smooth : see `weakspot.detection.peaks.candidates`, in mm with ``size_mm``
+    smooth : see `weakspot.detection.peaks.candidates`
     slice_axis : the axis across one slice of each image, if peaks are sought in that alone
     volume, nonfinite : see `weakspot.data.scans.read_scan`
     keep_maps : whether the maps are wanted, too

@@ -325,10 +325,11 @@ def test_smoothing_takes_back_what_is_negative_beside_a_peak():
 
 
 @pytest.mark.parametrize("score", SCORES)
-def test_smoothing_in_mm_is_by_each_axis_and_none_changes_nothing(score):
+def test_smoothing_is_in_voxels_by_each_axis_and_none_changes_nothing(score):
     values = distinct((9, 8, 7), 3)
-    one = candidates(values, (6, 3, 2), (1.0, 2.0, 4.0), score, smooth=2.0)
-    other = candidates(values, (6, 2, 1), score=score, smooth=(2.0, 1.0, 0.5))
+    one = candidates(values, 6, (1.0, 2.0, 4.0), score, smooth=(2.0, 1.0, 0.5))
+    smoothed = ndimage.gaussian_filter(values.astype(float), (2.0, 1.0, 0.5), mode="constant")
+    other = candidates(smoothed, (6, 3, 2), score=score)
     assert np.array_equal(one.points, other.points)
     assert np.array_equal(one.scores, other.scores)
     plain = candidates(values, 3, score=score)

@@ -80,7 +80,7 @@ def test_the_committed_records_are_those_of_the_default_settings():
     assert records == {name: known[name] for name in records}
     # Written down, lest both sides change together.
     assert records["train-regression-gp_unet-4-seed0"] == "32261aabe541be9b"
-    assert records["evaluate-regression-gp_unet-4-seed0"] == "c17523d76214689a"
+    assert records["evaluate-regression-gp_unet-4-seed0"] == "7a19beb5e703731a"
     left = {unit.name for unit in pending(units, committed)}
     needed = {name for unit in units if not done(unit, committed) for name in unit.needs}
     assert left & records.keys() <= needed  # networks that are not here, of evaluations that are missing
@@ -116,6 +116,8 @@ def test_a_run_leaves_figures_with_intervals_curves_and_maps(small: Place):
         for figure in ("fauc", "sensitivity"):
             low, high = result[score][figure]["ci95"]
             assert 0 <= low <= result[score][figure]["value"] <= high <= 1
+    assert result["smoothed"]["fauc"] == result["thresholded"]["fauc"]  # of the same detections, in the same order
+    assert result["tuned"].keys() > {"sigma_vox", "threshold", "by_threshold", "count_error"}
     assert np.all(np.diff(result["curve"]) >= 0)
     # The reading that the figures are of is among the readings.
     at_paper = result["readings"]["gated image threshold"]

@@ -23,7 +23,7 @@ from weakspot.studies.mnist_summary import standing
 from weakspot.studies.published import published
 from weakspot.studies.readings import READINGS
 from weakspot.studies.results import read_results
-from weakspot.studies.scores import scores_table
+from weakspot.studies.scores import scores_table, tuned_table
 from weakspot.studies.units import Place, key
 from weakspot.training.recipes import choose_recipe
 
@@ -131,9 +131,12 @@ def study(folder: Path, objective: str) -> Place:
     value = published()[f"mnist_{objective}_fauc"]["values"]["4"]["gp_unet"]["value"] / 100
     figure = {"value": value, "sd": 0.003, "ci95": [value - 0.006, value + 0.005]}
     result = {
-        "height": dict.fromkeys(("fauc", "sensitivity", "fpavg", "fnavg"), figure),
+        "height": dict.fromkeys(("fauc", "sensitivity", "fpavg", "fnavg", "count_error"), figure),
         "mass": {"fauc": figure},
         "prominence": {"fauc": {"value": value + 0.01}},
+        "smoothed": {"fauc": {"value": value + 0.02}, "fpavg": {"value": 0.25}, "fnavg": {"value": 0.25}},
+        "thresholded": {name: {"value": 0.125} for name in ("fpavg", "fnavg", "count_error")},
+        "tuned": {"sigma_vox": 1.5},
         "curve": np.linspace(0, 1, 61).tolist(),
         "maps": {"spread": 0.1, "empty": None},
         "shown": {"most": {"high": 2.0, "predicted": 1.0, "targets": [[13.5, 13.5]]}},
@@ -215,6 +218,18 @@ def test_the_best_score_of_candidates_is_bold(tmp_path: Path):
     table = scores_table(results, "title", ("method",), [(("GP-Unet",), [cell, cell]), (("none",), [])])
     assert "| GP-Unet | 97.8 | 97.8 | **98.8** |" in table.markdown()
     assert "| none | not defined | not defined | not defined |" in table.markdown()
+
+
+def test_what_counts_tell_is_laid_out(tmp_path: Path):
+    results = read_results(study(tmp_path / "study", "regression"))
+    cell, other = ("regression", "gp_unet", 4), ("regression", "gp_unet", 5)
+    (found,) = results.evaluations[cell]
+    results.evaluations[other] = [{**found, "tuned": {"sigma_vox": 0.5}}]
+    table = tuned_table(results, "title", ("method",), [(("one",), [cell]), (("two",), [cell, other])])
+    value = found["height"]["fauc"]["value"]
+    assert table.header[3:6] == ("wrong at the predicted count", "smoothed", "smoothed, at the threshold")
+    assert table.rows[0][1:] == ("97.8", "99.8", f"{2 * value:.2f}", "0.50", "0.25", f"{value:.2f}", "0.12", "1.5")
+    assert table.rows[1][1:] == (*table.rows[0][1:-1], "0.5 to 1.5")
 
 
 def test_the_page_stays_where_it_was_put(tmp_path: Path):

@@ -16,6 +16,7 @@ from weakspot.cli.predict import predict
 from weakspot.cli.regions import regions
 from weakspot.cli.study import study
 from weakspot.cli.train import train
+from weakspot.cli.tune import tune
 from weakspot.errors import InputError
 
 _INTERRUPTED = 130  # 128 and the number of SIGINT, as of any command
@@ -45,7 +46,7 @@ def _common(
     pass
 
 
-for command in (demo, train, predict, evaluate, compare, agreement, phantom, regions):
+for command in (demo, train, tune, predict, evaluate, compare, agreement, phantom, regions):
     app.command()(command)
 
 

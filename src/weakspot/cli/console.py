@@ -22,16 +22,21 @@ P = ParamSpec("P")
 Nonfinite = StrEnum("Nonfinite", ["reject", "zero"])
 
 
-def among_processes(command: Callable[P, None]) -> Callable[P, None]:
-    """Have a command join the processes that torchrun started with its own, if it did."""
+def among_processes(command: Callable[P, Callable[[], None]]) -> Callable[P, None]:
+    """Have a command join the processes that torchrun started with its own, if it did.
+
+    What it returns, the first process does when all have parted.
+    """
 
     @functools.wraps(command)
     def joined(*args: P.args, **kwargs: P.kwargs) -> None:
         from weakspot import processes
 
         with processes.joined():
-            command(*args, **kwargs)
-            several = processes.size() > 1
+            afterwards = command(*args, **kwargs)
+            several, first = processes.size() > 1, processes.rank() == 0
+        if first:
+            afterwards()
         if several:
             # Threads of gloo still hold tensors when the interpreter ends, and abort it (pytorch/pytorch#179291).
             sys.stdout.flush()

@@ -41,11 +41,21 @@ def demo(
     from weakspot.networks.build import check_name
     from weakspot.report.figures import Curve, froc_figure, save
     from weakspot.settings import to_dict
-    from weakspot.studies.digits import MAX_FP, digit_recipe, examples, find_on_grids, learnt_from, train_on_grids
+    from weakspot.studies.digits import (
+        MAX_FP,
+        digit_recipe,
+        examples,
+        find_on_grids,
+        learnt_from,
+        train_on_grids,
+        tune_on_grids,
+    )
+    from weakspot.studies.recording import of_tuning
     from weakspot.training.interrupt import Interrupted
     from weakspot.training.objectives import choose_objective
     from weakspot.training.run import fingerprint, load
     from weakspot.training.settings import FitSettings
+    from weakspot.tuning import keep_in
 
     started = time.monotonic()
     use_cpu(threads)
@@ -74,22 +84,30 @@ def demo(
                 run = train_on_grids(folder, network, grids, settings, chosen, report)
         except Interrupted as interrupted:
             raise Interrupted(f"{interrupted}; the same command goes on") from interrupted
+    with counting_bar("tuning", len(grids.val)) as advance:
+        tuned = tune_on_grids(run, grids.val, device=chosen, done=advance)
+    if tuned is not None:
+        keep_in(folder, tuned)  # for `weakspot predict`
     with counting_bar(f"finding {digit}s", len(grids.test)) as advance:
-        found = find_on_grids(run, grids.test, device=chosen, seed=seed, done=advance)
+        found = find_on_grids(run, grids.test, device=chosen, seed=seed, done=advance, tuned=tuned)
+    shown = "height"
+    if tuned is not None:
+        shown, found["tuned"] = "tuned", found["thresholded" if tuned.by_threshold else "smoothed"]
+        del found["smoothed"], found["thresholded"]
     ids = examples(grids.test, "test").ids
     for score, each in found.items():
         write_points(out / f"detections_{score}.csv", dict(zip(ids, each.points, strict=True)), 2)
     write_points(out / "truth.csv", dict(zip(ids, grids.test.truth, strict=True)), 2)
     best = found["height"]
     write_table(out / "cohort.csv", ("id", "count"), list(zip(ids, grids.test.counts.tolist(), strict=True)))
-    write_table(out / "counts.csv", ("id", "count"), list(zip(ids, best.counts.tolist(), strict=True)))
+    write_table(out / "counts.csv", ("id", "count"), list(zip(ids, found[shown].counts.tolist(), strict=True)))
     curves = [
         Curve(score, each.curve.fp, each.curve.sensitivity, each.band, (each.fp_avg.value, each.sensitivity.value))
         for score, each in ((score, judged.evaluation) for score, judged in found.items())
     ]
-    save(froc_figure(curves, MAX_FP, operating="at the predicted count"), out / "froc")
+    save(froc_figure(curves, MAX_FP, operating="at the count"), out / "froc")
     counted = objective == "regression"
-    save(_examples_figure(grids.test, best, "predicted" if counted else "probability"), out / "maps")
+    save(_examples_figure(grids.test, found[shown], "counted" if counted else "probability"), out / "maps")
     paper = _published(digit, network, objective)
     result = {
         "digit": digit,
@@ -99,11 +117,18 @@ def demo(
         "seconds": round(time.monotonic() - started, 1),
         **best.evaluation.to_dict(),
         **{score: each.evaluation.to_dict() for score, each in found.items() if each is not best},
+        "tuning": None if tuned is None else of_tuning(tuned),
         "paper": paper,
     }
     write_json(out / "result.json", result)
     say(_table({score: each.evaluation.to_dict() for score, each in found.items()}, paper, counted))
-    say(f"\n{out}/result.json, maps.png, froc.png, detections_height.csv, counts.csv")
+    if tuned is not None:
+        by = f"those of a score above {tuned.threshold:.3g}" if tuned.by_threshold else "as many as the network counts"
+        say(
+            f"\ntuned, by the counts of the validation grids: maps smoothed by {tuned.sigma_vox:g} pixels; of the "
+            f"detections {by} are counted"
+        )
+    say(f"\n{out}/result.json, maps.png, froc.png, detections_{shown}.csv, counts.csv")
 
 
 def _published(digit: int, network: str, objective: str) -> dict[str, dict[str, Any]]:
@@ -141,7 +166,7 @@ def _table(ours: dict[str, dict[str, Any]], paper: dict[str, dict[str, Any]], co
 
 
 def _examples_figure(grids: "Grids", found: "Found", output: str) -> "Figure":
-    """Draw the first images with none, some and many of the digit, with the detections at the predicted count."""
+    """Draw the first images with none, some and many of the digit, with the detections that count."""
     import numpy as np
 
     from weakspot.report.figures import Panel, detections_figure

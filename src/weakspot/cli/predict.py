@@ -2,13 +2,16 @@
 
 from collections import Counter, deque
 from collections.abc import Iterator
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from weakspot.cli.console import Nonfinite, in_voxels
+from weakspot.cli.options import with_options
+from weakspot.cli.seeking import SeekOptions
+from weakspot.errors import InputError
 
 if TYPE_CHECKING:
     from weakspot.geometry import FloatArray
@@ -16,16 +19,14 @@ if TYPE_CHECKING:
     from weakspot.training.run import Run
 
 Score = StrEnum("Score", ["height", "mass", "prominence"])
+CountBy = StrEnum("CountBy", ["network", "threshold"])
 
 
+@with_options
 def predict(
     run: Annotated[Path, typer.Argument(help="Run folder of weakspot train.")],
     images: Annotated[list[Path], typer.Argument(help="A cohort table (CSV or TSV), or image files.")],
     out: Annotated[Path, typer.Option(help="Folder to write.")],
-    method: Annotated[
-        str | None,
-        typer.Option(help="cam, gated, grad_cam, grad, guided_backprop, intensity; the network's own unless given."),
-    ] = None,
     score: Annotated[
         Score,
         typer.Option(
@@ -33,42 +34,23 @@ def predict(
             "to a higher peak."
         ),
     ] = Score.height,
-    size: Annotated[int | None, typer.Option(min=1, help="Voxels of the maximum filter; 6 unless given.")] = None,
-    size_mm: Annotated[
-        float | None,
-        typer.Option(help="The same in mm, by each scan's spacing (of 2D images, the table's spacing_y, spacing_x)."),
-    ] = None,
     smooth: Annotated[
-        float,
+        float | None,
         typer.Option(
-            help="Smooth maps, signed, before peaks are sought: standard deviation of a Gaussian in voxels (mm with "
-            "--size-mm), a fifth to a third of the size of objects many voxels wide; for cam, gated and grad_cam."
-        ),
-    ] = 0.0,
-    slice_axis: Annotated[
-        str | None,
-        typer.Option(
-            help="Seek only in the table's slice across i, j or k (or 0, 1, 2), the middle one where that is empty."
+            help="Smooth maps, signed, before peaks are sought: standard deviation of a Gaussian in voxels. Unless "
+            "given, what train or tune found by counts, where peaks are sought as they were there."
         ),
     ] = None,
-    centre: Annotated[
-        bool | None,
-        typer.Option(help="Move maps back by how far train found that they lie off; done unless not known."),
+    count_by: Annotated[
+        CountBy | None,
+        typer.Option(
+            help="network: its output is the count; threshold: as many detections as lie above the score that train or "
+            "tune found by counts. Unless given, the network, or the threshold where it was clearly better there."
+        ),
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Only the rows of this split: train, val, test.")] = None,
     maps: Annotated[
         bool, typer.Option("--maps", help="Write the attention maps too: .nii.gz of scans, .npy of 2D images.")
     ] = False,
-    volume: Annotated[int | None, typer.Option(min=0, help="Which volume of 4D scans, from 0.")] = None,
-    nonfinite: Annotated[Nonfinite, typer.Option(help="NaN and infinite voxels of scans.")] = Nonfinite.reject,
-    tile: Annotated[
-        str,
-        typer.Option(help="Large images in tiles of so many voxels, such as 96 or 96,96,64; auto: as memory needs."),
-    ] = "auto",
-    memory_gb: Annotated[
-        float | None,
-        typer.Option(min=0.001, help="Memory for one image under --tile auto; what is available unless given."),
-    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -77,102 +59,58 @@ def predict(
     ] = None,
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler, tcp://host:8786.")] = None,
     scheduler_file: Annotated[Path | None, typer.Option(help="The file that a Dask scheduler wrote.")] = None,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads, of each worker; all cores unless given.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    *,
+    options: SeekOptions,
 ) -> None:
     """Find the objects of new images: detections.csv, counts.csv, and counted.csv.
 
     Points are voxel indices of the image as it is stored; of scans, world mm (RAS+) too.
-    counted.csv holds as many of the best detections of an image as it has objects by the predicted count, which under
-    --slice-axis is to be that of a slice. It is not written under classification, where the count is a probability.
+    counted.csv holds as many of the best detections of an image as it has objects by its count in counts.csv, which
+    under --slice-axis is to be that of a slice. It is not written under classification, where the count is a
+    probability.
     Images that cannot be read do not stop the others: they are listed at the end, with exit code 1.
     """
     import numpy as np
 
     import weakspot
     from weakspot.cli.console import counting_bar, new_folder, say, warn, write_json
-    from weakspot.data.cohort import cohort_of_images, read_cohort
-    from weakspot.data.geometry import axis_named, geometry_of, stated_slices
+    from weakspot.cli.seeking import files_of
     from weakspot.data.points import Points, write_points
     from weakspot.data.problems import refuse
     from weakspot.data.scans import mixed_grids, write_scan
     from weakspot.data.tables import write_table
-    from weakspot.detection.peaks import SIZE_VOX
-    from weakspot.devices import choose_device, cores, use_cpu
-    from weakspot.errors import InputError
+    from weakspot.devices import cores, use_cpu
     from weakspot.evaluation.operating_point import whole_counts
     from weakspot.geometry import to_world
     from weakspot.predict import choose_method
-    from weakspot.predict_files import File, FileSettings
     from weakspot.training.run import load
 
-    sizes = _sizes(tile)
-    if size is not None and size_mm is not None:
-        raise InputError("--size is in voxels, --size-mm in mm: give one of them")
-    if size_mm is not None and not 0 < size_mm < np.inf:
-        raise InputError(f"--size-mm {size_mm}: expected a size above 0")
-    if not 0 <= smooth < np.inf:
+    if smooth is not None and not 0 <= smooth < np.inf:
         raise InputError(f"--smooth {smooth}: expected 0 or more")
     if workers and (scheduler or scheduler_file):
         raise InputError("--workers are started on this machine; with a scheduler, start workers there")
-    use_cpu(threads, keep_memory=False)
-    chosen, trained = choose_device(device), load(run)
-    used, dims = choose_method(trained, method), trained.architecture.dims
-    if isinstance(sizes, tuple) and len(sizes) != dims:
-        raise InputError(f"--tile {tile}: the network is of {dims}D images; give one size, or {dims}")
-    tables = [path for path in images if path.suffix.lower() in (".csv", ".tsv")]
-    if tables and len(images) > 1:
-        raise InputError(f"{tables[0]} is a table, and {len(images)} files were given: give one table, or image files")
-    cohort = read_cohort(images[0], counts=False, files=False) if tables else cohort_of_images(images)
-    if split is not None:
-        cohort = cohort.with_split(split)
+    use_cpu(options.threads, keep_memory=False)
+    trained = load(run)
+    dims = trained.architecture.dims
+    settings = replace(options.settings(run, trained), score=str(score), keep_maps=maps)
+    cohort = options.cohort(images, counts=False)
     if maps:
         refuse(
             "ids that cannot name a map's file, for a slash or backslash in them; rename them, or leave --maps out",
             [f"id {name}" for name in cohort.ids if {"/", "\\"} & set(name)],
         )
-    # Scans say their spacing themselves.
-    stated = geometry_of(cohort, dims, spacing=True).spacing_mm if size_mm is not None and dims == 2 else None
-    axis = None if slice_axis is None else axis_named(slice_axis, dims)
-    within = stated_slices(cohort, axis).tolist() if axis is not None else [np.nan] * len(cohort)
-    files = [
-        File(name, path.absolute(), None if stated is None else tuple(stated[index].tolist()), within[index])
-        for index, (name, path) in enumerate(zip(cohort.ids, cohort.paths, strict=True))
-    ]
-    known = trained.displaced_vox if used == choose_method(trained) else None
-    if centre and known is None:
-        raise InputError(
-            f"how far the {used} maps of {run} lie off is not known: training with flips tells it of the network's "
-            "own method, if maps of mirrored images are alike; leave --centre out, or train again if the run is old"
-        )
-    displaced = None if centre is False else known
-    if displaced is not None and np.rint(displaced).any():
-        say(f"maps lie {in_voxels(displaced)} voxels off, and are moved back (--no-centre)")
-    settings = FileSettings(
-        used,
-        str(chosen),
-        sizes,
-        memory_gb,
-        size or SIZE_VOX,
-        size_mm,
-        axis,
-        score,
-        volume,
-        nonfinite,
-        maps,
-        displaced,
-        smooth,
-    )
+    files = files_of(cohort, settings, dims)
+    known = trained.displaced_vox if settings.method == choose_method(trained) else None
+    settings, threshold = _as_tuned(run, settings, smooth, count_by)
     if not (workers or scheduler or scheduler_file):
         found = _here(trained, files, settings)
     else:
-        each = threads or max(1, cores() // (workers or 1))
+        each = options.threads or max(1, cores() // (workers or 1))
         found = _on_workers(run.absolute(), dims, files, settings, workers or 0, scheduler, scheduler_file, each)
 
     points: dict[str, Points] = {}
     counts: dict[str, str] = {}
+    outputs: dict[str, str] = {}  # of the network
     kept: dict[str, Points] = {}  # what the count keeps
     problems: dict[str, str] = {}
     tiled: Counter[tuple[int, ...]] = Counter()
@@ -189,7 +127,9 @@ def predict(
             if one.affine is not None:
                 affines.append(one.affine)
             points[name] = Points(at, one.candidates.scores, world_mm=world if dims == 3 else None)
-            counts[name] = f"{one.count:.6g}"
+            outputs[name] = counts[name] = f"{one.count:.6g}"
+            if threshold is not None:
+                counts[name] = str(np.count_nonzero(one.candidates.scores > threshold))
             if one.residual is not None:
                 residuals.append(abs(one.residual))
             if one.attention is not None:
@@ -209,7 +149,8 @@ def predict(
                 # By the counts as they are written, as `evaluate --counts` reads them.
                 kept = {name: each.first(int(whole_counts(counts[name]))) for name, each in points.items()}
                 write_points(draft / "counted.csv", kept, dims)
-            write_table(draft / "counts.csv", ("id", "count"), list(counts.items()))
+            table = [(name, count, outputs[name])[: 2 if threshold is None else 3] for name, count in counts.items()]
+            write_table(draft / "counts.csv", ("id", "count", "network_count")[: len(table[0])], table)
             write_json(
                 draft / "predict.json",
                 {
@@ -217,15 +158,17 @@ def predict(
                     "run": str(run),
                     "network": trained.architecture.name,
                     "objective": trained.objective,
-                    "method": used,
+                    "method": settings.method,
                     "score": score,
-                    "maximum_filter": {"size": size_mm, "unit": "mm"}
-                    if size_mm
-                    else {"size": size or SIZE_VOX, "unit": "vox"},
-                    "smoothed": {"sigma": smooth, "unit": "mm" if size_mm else "vox"},
-                    "slice_axis": axis,
+                    "maximum_filter": {"size": settings.size_mm, "unit": "mm"}
+                    if settings.size_mm
+                    else {"size": settings.size, "unit": "vox"},
+                    "smoothed_vox": settings.smooth,
+                    "counted_by": "network" if threshold is None else "threshold",
+                    "threshold": threshold,
+                    "slice_axis": settings.slice_axis,
                     "maps_lie_off_vox": known,
-                    "maps_moved_back_vox": None if displaced is None else [round(each) for each in displaced],
+                    "maps_moved_back_vox": settings.displaced_vox and [round(each) for each in settings.displaced_vox],
                     "coordinates": "voxel indices of the image as stored, from 0; of scans, world mm (RAS+) too",
                     "count_refers_to_shape": trained.shape,
                     "largest_count_residual": max(residuals, default=None),
@@ -246,6 +189,40 @@ def predict(
     refuse(f"{len(left_out)} of {len(cohort)} images were left out", left_out)
 
 
+def _as_tuned(
+    run: Path, settings: "FileSettings", smooth: float | None, count_by: CountBy | None
+) -> "tuple[FileSettings, float | None]":
+    """Return the settings with the smoothing, and the score above which detections count, None for the network's count."""
+    from weakspot.cli.console import say
+    from weakspot.tuning import kept_in, sought_in
+
+    kept = kept_in(run) if settings.score == "height" else []
+    told = next((each for each in kept if each.sought == sought_in(settings)), None)
+    if told is None:
+        if count_by == CountBy.threshold:
+            raise InputError(
+                f"no threshold of {run} is known for {sought_in(settings)}, by score {settings.score}: find one with "
+                "weakspot tune and the same options, by height"
+            )
+        if kept and smooth is None:
+            others = "; or ".join(str(each.sought) for each in kept)
+            say(f"maps are not smoothed, as {run} was tuned for {others}: weakspot tune does it for these options")
+        return replace(settings, smooth=smooth or 0.0), None
+    if smooth not in (None, told.sigma_vox):
+        if count_by == CountBy.threshold:
+            raise InputError(f"the threshold of {run} is of maps smoothed by {told.sigma_vox:g}: leave --smooth out")
+        if told.by_threshold and count_by is None:
+            say(f"counts are the network's: the threshold of {run} is of maps smoothed by {told.sigma_vox:g}")
+        return replace(settings, smooth=smooth or 0.0), None
+    by_threshold = count_by == CountBy.threshold or (count_by is None and told.by_threshold)
+    if told.sigma_vox and smooth is None:
+        say(f"maps are smoothed by {told.sigma_vox:g} voxels, as counts told (--smooth 0)")
+    threshold = float("inf") if told.threshold is None else told.threshold
+    if by_threshold:
+        say(f"detections of a score above {threshold:.4g} count, as counts told (--count-by network)")
+    return replace(settings, smooth=told.sigma_vox), threshold if by_threshold else None
+
+
 def _here(trained: "Run", files: "list[File]", settings: "FileSettings") -> "Iterator[FoundInFile]":
     from weakspot.predict_files import blocks, predict_files
 
@@ -264,11 +241,8 @@ def _on_workers(
     threads: int,
 ) -> "Iterator[FoundInFile]":
     """Yield what workers find, in the order of the files; of those whose worker does not survive, that."""
-    from dataclasses import replace
-
     from weakspot.cli.console import warn
     from weakspot.devices import choose_device
-    from weakspot.errors import InputError
     from weakspot.predict import memory_for
     from weakspot.predict_files import FoundInFile, blocks, predict_on_worker
     from weakspot.studies.runner import cluster
@@ -294,18 +268,3 @@ def _on_workers(
             for text in (text for each in found.values() for text in each.warnings):
                 warn(text)
             yield from (found[file.identifier] for file in block)
-
-
-def _sizes(tile: str) -> str | int | tuple[int, ...]:
-    """Return the tile that an option names: auto, one size, or one for each axis."""
-    from weakspot.errors import InputError
-
-    if tile == "auto":
-        return tile
-    try:
-        sizes = tuple(map(int, tile.split(",")))
-        if min(sizes) < 1:
-            raise ValueError(tile)
-    except ValueError as error:
-        raise InputError(f"--tile {tile!r}: expected auto, a number of voxels such as 96, or 96,96,64") from error
-    return sizes[0] if len(sizes) == 1 else sizes

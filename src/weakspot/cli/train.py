@@ -1,11 +1,16 @@
 """``weakspot train``."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from weakspot.cli.console import Nonfinite, among_processes, in_voxels
+
+if TYPE_CHECKING:
+    from weakspot.data.cohort import Cohort
+    from weakspot.training.run import Run
 
 
 @among_processes
@@ -51,6 +56,13 @@ def train(
         Path | None,
         typer.Option(help="Folder for decoded scans, read from there instead of being held in memory, and used again."),
     ] = None,
+    slice_axis: Annotated[
+        str | None,
+        typer.Option(
+            help="Counts are of the table's slice across i, j or k: peaks are sought in it for tuning. The network "
+            "sees all of the volume."
+        ),
+    ] = None,
     volume: Annotated[int | None, typer.Option(min=0, help="Which volume of 4D scans, from 0.")] = None,
     nonfinite: Annotated[Nonfinite, typer.Option(help="NaN and infinite voxels of scans.")] = Nonfinite.reject,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same machine, same network.")] = 0,
@@ -58,14 +70,15 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16 (mixed).")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was cut off.")] = False,
-) -> None:
-    """Train a network on the counts of a cohort's images.
+) -> Callable[[], None]:
+    """Train a network on the counts of a cohort's images, and tune how its maps are searched by the validation images.
 
     On several GPUs or processes: torchrun --nproc-per-node N -m weakspot train ...
     """
     from weakspot import processes
     from weakspot.cli.console import say, training_bar
     from weakspot.data.cohort import read_cohort, split_cohort
+    from weakspot.data.geometry import axis_named, stated_slices
     from weakspot.data.images import load_together
     from weakspot.devices import choose_device, choose_precision, cores, use_cpu
     from weakspot.errors import InputError
@@ -100,6 +113,9 @@ def train(
     training, held_out = (Examples(store, part.counts, part.ids) for store, part in zip(stores, parts, strict=True))
     architecture = NetworkSettings(network, len(stores[0].shape), width, stores[0].channels)
     check_memory(architecture, settings, stores[0].shape, chosen)
+    axis = None if slice_axis is None else axis_named(slice_axis, architecture.dims)
+    if axis is not None:
+        stated_slices(parts[1], axis)
     if processes.rank() == 0 and not complete:
         several = f", in {processes.size()} processes" if processes.size() > 1 else ""
         say(f"{len(training.ids)} images to train on, {len(held_out.ids)} to validate, on {chosen}{several}")
@@ -109,7 +125,46 @@ def train(
     except Interrupted as interrupted:
         raise Interrupted(f"{interrupted}; go on with --resume") from interrupted
     if complete:
-        say(f"{out} is complete: nothing to go on with")
+        say(f"{out} is complete: nothing to train")
     elif processes.rank() == 0:
         said = "" if run.displaced_vox is None else f"; maps lie {in_voxels(run.displaced_vox)} voxels off"
         say(f"best validation loss {run.settings['result']['validation_loss']:.4g}{said}; written to {out}")
+    return lambda: _tune(out, run, parts[1], axis, volume, str(nonfinite), str(chosen))
+
+
+def _tune(
+    out: Path, run: "Run", held_out: "Cohort", slice_axis: int | None, volume: int | None, nonfinite: str, device: str
+) -> None:
+    """Tune a run by the images that it was validated on; where that fails, the network is trained all the same."""
+    from weakspot.cli.console import say, warn
+    from weakspot.cli.tune import tune_on
+    from weakspot.data.geometry import names_slices
+    from weakspot.errors import InputError
+    from weakspot.predict import choose_method
+    from weakspot.predict_files import FileSettings
+    from weakspot.training.interrupt import Interrupted
+    from weakspot.tuning import LEAST, kept_in
+
+    later = f"not tuned; weakspot tune {out} does it"
+    try:
+        if run.objective != "regression" or kept_in(out):
+            return
+        if len(held_out) < LEAST:
+            say(f"not tuned, for of {len(held_out)} validation images chance tells more: {LEAST} or more are needed")
+            return
+        if slice_axis is None and names_slices(held_out):
+            warn(f"the table names slices, and --slice-axis does not say that they were counted: {later}")
+            return
+        settings = FileSettings(
+            choose_method(run),
+            device,
+            slice_axis=slice_axis,
+            volume=volume,
+            nonfinite=nonfinite,
+            displaced_vox=run.displaced_vox,
+        )
+        tune_on(out, run, held_out, settings)
+    except KeyboardInterrupt:
+        raise Interrupted(f"the network is trained, and {later}") from None
+    except (InputError, MemoryError, OSError) as error:
+        warn(f"{error}: {later}")

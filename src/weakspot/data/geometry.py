@@ -79,6 +79,11 @@ def axis_named(text: str, dims: int) -> int:
     return named[text]
 
 
+def names_slices(cohort: Cohort) -> bool:
+    """Return whether the column ``slice`` of a table names any."""
+    return any(text.lower() not in MISSING for text in cohort.table.get("slice", ()))
+
+
 def stated_slices(cohort: Cohort, axis: int) -> FloatArray:
     """Return (images,) the numbers in the column ``slice`` across an axis, NaN where it is empty or missing.
 

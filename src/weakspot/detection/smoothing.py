@@ -1,18 +1,19 @@
-"""How far to smooth maps before peaks are sought, told by counts alone.
+"""How far to smooth maps before peaks are sought, and from which score on a peak counts, told by counts alone.
 
 Which of a map's peaks are objects is not known where no locations are. But with the right smoothing there is one height
 above which each image has as many peaks as it has objects; where objects have several peaks each, or a few of them
 tower above the rest, there is none. So the smoothing is taken by which numbers of peaks and counts agree best.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from weakspot.detection.slices import candidates_in
+FOLDS = 10
+_WIDEST = 16.0  # voxels; wider than what the networks see
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,9 +23,10 @@ class Smoothing:
     Attributes
     ----------
     sigma_vox : standard deviation of the Gaussian
-    threshold : the score from which on a candidate counts; infinite where none is best to
-    differences : (images,) of the number of candidates that count from the count, absolute
-    unsmoothed : (images,) the same of maps as they are, at the best threshold of theirs
+    threshold : the score above which a candidate counts; infinite where it is best that none does
+    differences : (images,) of the number of candidates that count from the count, absolute, by thresholds found
+        without the image
+    unsmoothed : (images,) the same of maps as they are
     """
 
     sigma_vox: float
@@ -34,22 +36,23 @@ class Smoothing:
 
 
 def best_threshold(scores: Sequence[NDArray[np.float64]], counts: ArrayLike) -> tuple[float, NDArray[np.float64]]:
-    """Return from which score on candidates are as many as counted, and by how much each image differs from it then.
+    """Return above which score candidates are as many as counted, and by how much each image differs from it then.
 
     Parameters
     ----------
-    scores : of the candidates of each image, in descending order
+    scores : of the candidates of each image, in descending order, above 0
     counts : (images,)
 
     Returns
     -------
-    threshold : of least mean absolute difference, the highest of several; infinite where it is best to keep none
-    differences : (images,) of the number of candidates with at least this score from the count, absolute
+    threshold : halfway between the last score that counts and the next, or zero; of several of least mean absolute
+        difference the highest; infinite where it is best that none counts
+    differences : (images,) of the number of candidates above it from the count, absolute
 
     Examples
     --------
-    >>> best_threshold([np.array([0.9, 0.7, 0.2]), np.array([0.6, 0.4])], [2, 0])
-    (0.7, array([0., 0.]))
+    >>> best_threshold([np.array([0.9, 0.75, 0.25]), np.array([0.5])], [2, 0])
+    (0.625, array([0., 0.]))
     """
     counted = np.asarray(counts, float)
     numbers = [len(each) for each in scores]
@@ -59,21 +62,15 @@ def best_threshold(scores: Sequence[NDArray[np.float64]], counts: ArrayLike) -> 
     # What the candidate of a rank changes, as the last one that its image keeps.
     change = np.abs(rank - counted[owner]) - np.abs(rank - 1 - counted[owner])
     order = np.argsort(-pooled, kind="stable")
-    levels = pooled[order]
-    ends = np.flatnonzero(np.diff(levels, append=-np.inf))  # equal scores are kept together
+    levels = np.append(pooled[order], 0.0)
+    ends = np.flatnonzero(np.diff(levels))  # equal scores are kept together
     totals = np.concatenate([[0.0], np.cumsum(change[order])[ends]])
     best = int(np.argmin(np.round(totals, 9)))
-    threshold = np.inf if best == 0 else float(levels[ends[best - 1]])
-    kept = np.array([np.count_nonzero(each >= threshold) for each in scores])
-    return threshold, np.abs(kept - counted)
+    threshold = np.inf if best == 0 else float(levels[ends[best - 1]] + levels[ends[best - 1] + 1]) / 2
+    return threshold, _differences(scores, counted, threshold)
 
 
-def smoothing_by_counts(
-    maps: Sequence[NDArray[Any]],
-    counts: ArrayLike,
-    places: Iterable[tuple[int, float] | None] | None = None,
-    **detection: Any,
-) -> Smoothing:
+def smoothing_by_counts(scores: Mapping[float, Sequence[NDArray[np.float64]]], counts: ArrayLike) -> Smoothing:
     """Return the least smoothing that is as good as the best: no more than one standard error worse.
 
     The standard error is that of the mean of the images' differences from the best smoothing (the rule of Breiman et
@@ -81,29 +78,28 @@ def smoothing_by_counts(
 
     Parameters
     ----------
-    maps : each (*spatial), raw and signed
+    scores : by standard deviation, ascending from 0 (such as `sigmas_for`): those of each image's candidates, in
+        descending order
     counts : (images,) of objects; where peaks are sought in one slice, of those in it
-    places : axis and index of that slice, see `weakspot.detection.candidates_in`
-    **detection : as for `weakspot.detection.candidates`, but for the smoothing
 
     Examples
     --------
+    >>> from weakspot.detection import candidates
     >>> one, other = np.zeros((2, 40, 40))
     >>> one[20, [17, 21]] = 1, 0.8  # an object with two peaks
     >>> other[9, 9] = 0.5  # below both of which another one's lies
-    >>> smoothing_by_counts([one, one, other, other], [1, 1, 1, 1], size=3).sigma_vox
+    >>> maps = one, one, other, other
+    >>> found = {sigma: [candidates(each, 3, smooth=sigma).scores for each in maps] for sigma in sigmas_for(40)}
+    >>> smoothing_by_counts(found, [1, 1, 1, 1]).sigma_vox
     2.0
     """
-    where = [None] * len(maps) if places is None else list(places)
-
-    def tried(sigma: float) -> tuple[float, float, NDArray[np.float64]]:
-        found = [candidates_in(each, place, smooth=sigma, **detection) for each, place in zip(maps, where, strict=True)]
-        return sigma, *best_threshold([each.scores for each in found], counts)
-
-    every = [tried(sigma) for sigma in sigmas_for(max(max(each.shape) for each in maps))]
-    best = min(every, key=lambda each: float(each[2].mean()))[2]
-    sigma, threshold, differences = next(each for each in every if as_good(each[2], best))
-    return Smoothing(sigma, threshold, differences, every[0][2])
+    counted = np.asarray(counts, float)
+    tried = {sigma: best_threshold(each, counted) for sigma, each in scores.items()}
+    best = min((differences for _, differences in tried.values()), key=lambda each: float(each.mean()))
+    sigma = next(sigma for sigma, (_, differences) in tried.items() if as_good(differences, best))
+    return Smoothing(
+        sigma, tried[sigma][0], *(_cross_validated(scores[each], counted) for each in (sigma, next(iter(scores))))
+    )
 
 
 def as_good(differences: NDArray[np.float64], best: NDArray[np.float64]) -> bool:
@@ -118,12 +114,29 @@ def as_good(differences: NDArray[np.float64], best: NDArray[np.float64]) -> bool
     return bool(worse.mean() <= worse.std(ddof=min(1, len(worse) - 1)) / len(worse) ** 0.5)
 
 
-def sigmas_for(longest: int) -> Iterator[float]:
-    """Yield what is tried, in voxels: nothing, and steps of a third to a half up to a 16th of the longest side."""
-    yield 0.0
-    sigma = 0.5
-    while 16 * sigma <= longest:
-        yield sigma
-        if 24 * sigma <= longest:
-            yield 1.5 * sigma
-        sigma *= 2
+def sigmas_for(longest: int) -> tuple[float, ...]:
+    """Return what is to be tried, in voxels: nothing, and steps of a third to a half up to a 16th of the longest side.
+
+    No more than 16 voxels.
+
+    >>> sigmas_for(64)
+    (0.0, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
+    """
+    steps = (sigma for power in range(-1, 5) for sigma in (2.0**power, 1.5 * 2.0**power))
+    return 0.0, *itertools.takewhile(lambda sigma: sigma <= min(longest / 16, _WIDEST), steps)
+
+
+def _cross_validated(scores: Sequence[NDArray[np.float64]], counted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the differences (images,) by thresholds found without a tenth of the images, for these."""
+    fold, found = np.arange(len(scores)) % FOLDS, np.zeros(len(scores))
+    for each in np.unique(fold):
+        within = fold == each
+        threshold, _ = best_threshold(list(itertools.compress(scores, ~within)), counted[~within])
+        found[within] = _differences(list(itertools.compress(scores, within)), counted[within], threshold)
+    return found
+
+
+def _differences(
+    scores: Sequence[NDArray[np.float64]], counted: NDArray[np.float64], threshold: float
+) -> NDArray[np.float64]:
+    return np.abs([np.count_nonzero(each > threshold) for each in scores] - counted)

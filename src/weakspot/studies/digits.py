@@ -14,13 +14,14 @@ from weakspot.data.images import ImageStore
 from weakspot.data.points import Points
 from weakspot.detection import candidates
 from weakspot.detection.peaks import SCORES
-from weakspot.detection.smoothing import Smoothing, smoothing_by_counts
+from weakspot.detection.smoothing import sigmas_for
 from weakspot.evaluation import Conventions, Evaluation, evaluate
-from weakspot.predict import Prediction, predict
+from weakspot.predict import Prediction, choose_method, predict
 from weakspot.scenes import make_scenes
 from weakspot.training.recipes import Recipe, choose_recipe
 from weakspot.training.run import NetworkSettings, Run, train
 from weakspot.training.settings import Examples, FitSettings, Progress
+from weakspot.tuning import Sought, Tuned, scores_at, tuned_by
 
 MAX_FP = 5.0  # of the FROC (section 3.7)
 
@@ -67,7 +68,7 @@ class Found:
     ----------
     predictions : one an image
     points : their candidates in the order of the score
-    counts : (n,) predicted
+    counts : (n,) predicted, or kept by a threshold
     evaluation : of `weakspot.evaluation.evaluate`
     """
 
@@ -84,13 +85,13 @@ def find_on_grids(
     device: torch.device | str = "cpu",
     seed: int = 0,
     done: Callable[[], None] = lambda: None,
-    smoothing: Smoothing | None = None,
+    tuned: Tuned | None = None,
 ) -> dict[str, Found]:
     """Find the digit on test grids and evaluate as the paper does: a hit is inside the digit's cell, FAUC 0-5.
 
-    Returns what was found by each of `weakspot.detection.peaks.SCORES`; with ``smoothing``, of `smoothing_on_grids`,
-    as "smoothed" also by the heights of smoothed maps, and as "thresholded" what of that is kept by its threshold
-    and not by the predicted count.
+    Returns what was found by each of `weakspot.detection.peaks.SCORES`; with ``tuned``, of `tune_on_grids`, as
+    "smoothed" also by the heights of smoothed maps, and as "thresholded" what of that is kept by the threshold and not
+    by the predicted count.
     """
     store = examples(grids, "test")
     predictions = []
@@ -100,30 +101,38 @@ def find_on_grids(
     counts = np.array([each.count for each in predictions])
     conventions = Conventions(reach="inside", max_fp=MAX_FP, seed=seed)
 
-    def found(threshold: float | None = None, **detection: Any) -> Found:
-        ranked = [candidates(each.attention, **detection) for each in predictions]
-        points = [Points(each.points, each.scores) for each in ranked]
-        kept = counts
-        if threshold is not None:
-            kept = np.array([np.count_nonzero(each.scores >= threshold) for each in ranked], np.float64)
+    def ranked(**detection: Any) -> list[Points]:
+        found = (candidates(each.attention, **detection) for each in predictions)
+        return [Points(each.points, each.scores) for each in found]
+
+    def judged(points: list[Points], kept: NDArray[np.float64]) -> Found:
         scenes = make_scenes(points, grids.truth, store.ids, kept)
         return Found(predictions, points, kept, evaluate(*scenes, conventions))
 
-    by_score = {score: found(score=score) for score in SCORES}
-    if smoothing is None:
-        return by_score
-    sigma, threshold = smoothing.sigma_vox, smoothing.threshold
-    return {**by_score, "smoothed": found(smooth=sigma), "thresholded": found(threshold, smooth=sigma)}
+    found = {score: judged(ranked(score=score), counts) for score in SCORES}
+    if tuned is not None:
+        smoothed = ranked(smooth=tuned.sigma_vox)
+        kept = np.array([tuned.number_of(each.scores) for each in smoothed], np.float64)
+        found |= {"smoothed": judged(smoothed, counts), "thresholded": judged(smoothed, kept)}
+    return found
 
 
-def smoothing_on_grids(
-    run: Run, validation: Grids, method: str | None = None, device: torch.device | str = "cpu"
-) -> Smoothing | None:
-    """Return how far to smooth maps, as the counts of validation grids tell; None of a network that does not count."""
+def tune_on_grids(
+    run: Run,
+    validation: Grids,
+    method: str | None = None,
+    device: torch.device | str = "cpu",
+    done: Callable[[], None] = lambda: None,
+) -> Tuned | None:
+    """Tune how maps are searched by the counts of validation grids; None of a network that does not count."""
     if run.objective != "regression":
         return None
-    maps = [each.attention for each in predict(run, _images(validation), method, device)]
-    return smoothing_by_counts(maps, validation.counts)
+    sigmas, scores, outputs = sigmas_for(max(run.shape)), [], []
+    for each in predict(run, _images(validation), method, device):
+        scores.append(scores_at(sigmas, each.attention))
+        outputs.append(each.count)
+        done()
+    return tuned_by(sigmas, scores, validation.counts, outputs, Sought(choose_method(run, method)))
 
 
 def _images(grids: Grids) -> Iterator[NDArray[np.float32]]:

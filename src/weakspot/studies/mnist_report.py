@@ -17,8 +17,8 @@ from weakspot.studies.mnist_figures import figures
 from weakspot.studies.mnist_summary import standing, what_was_run
 from weakspot.studies.published import FIGURES, published
 from weakspot.studies.readings import READINGS
-from weakspot.studies.results import Results, read_results, tables
-from weakspot.studies.scores import scores_table
+from weakspot.studies.results import Cell, Results, read_results, tables
+from weakspot.studies.scores import scores_table, tuned_table
 from weakspot.studies.units import Place
 from weakspot.studies.writing import beside_published, notes_of, titles
 
@@ -83,6 +83,8 @@ def _page(
         _readings(results, paper),
         "## Beyond the paper: other scores of candidates",
         _scores(results).markdown(),
+        "## Beyond the paper: smoothing and a threshold that counts tell",
+        _tuned(results).markdown(),
         "## Figures",
         *drawn,
         "## FAUC",
@@ -102,12 +104,22 @@ def _claims(ours: Fauc, theirs: Fauc, results: Results) -> str:
 
 def _scores(results: Results) -> Table:
     """Return the mean FAUC of each method under regression by each score of candidates."""
+    title = "FAUC 0-5 (%), regression, mean over the digits run, by what candidates are scored by"
+    return scores_table(results, title, ("method", "digits"), _methods(results))
+
+
+def _tuned(results: Results) -> Table:
+    """Return what each method comes to under regression with what counts tell."""
+    title = "FAUC 0-5 (%) and figures an image, regression, means over the digits run"
+    return tuned_table(results, title, ("method", "digits"), _methods(results))
+
+
+def _methods(results: Results) -> list[tuple[tuple[str, str], list[Cell]]]:
+    """Return each method that was run under regression, and its digits, with its cells."""
     cells = {
         method: sorted(cell for cell in results.evaluations if cell[:2] == ("regression", method)) for method in METHODS
     }
-    rows = [((NAMES[name], digit_list(cell[2] for cell in of)), of) for name, of in cells.items() if of]
-    title = "FAUC 0-5 (%), regression, mean over the digits run, by what candidates are scored by"
-    return scores_table(results, title, ("method", "digits"), rows)
+    return [((NAMES[name], digit_list(cell[2] for cell in of)), of) for name, of in cells.items() if of]
 
 
 def _readings(results: Results, paper: Mapping[str, Any]) -> str:

@@ -10,10 +10,10 @@ from weakspot.data.digits import Grids
 from weakspot.detection.peaks import SCORES
 from weakspot.devices import choose_device
 from weakspot.settings import to_dict
-from weakspot.studies.digits import Found, examples, find_on_grids, smoothing_on_grids
+from weakspot.studies.digits import Found, examples, find_on_grids, tune_on_grids
 from weakspot.studies.mnist_data import MnistSettings, digit_data
 from weakspot.studies.readings import readings, unevenness
-from weakspot.studies.recording import keep_map, keep_picture, of_evaluation, of_smoothing, of_training, short
+from weakspot.studies.recording import keep_map, keep_picture, of_evaluation, of_training, of_tuning, short
 from weakspot.studies.units import Place
 from weakspot.training.run import NetworkSettings, load, train
 from weakspot.training.settings import FitSettings, Progress
@@ -126,7 +126,7 @@ class Evaluation:
         """Return what the result hangs on."""
         chosen: dict[str, Any] = {"method": self.method, "attention": self.attention, "scores": list(SCORES)}
         if self.training.objective == "regression":
-            chosen["smoothed"] = "as the counts of the validation images tell"
+            chosen["tuned"] = "by the counts of the validation images"
         return {"training": self.training.settings, **chosen}
 
     def ready(self, place: Place) -> bool:
@@ -142,7 +142,7 @@ class Evaluation:
         run = load(place.work_of(training) / "run")
         device = choose_device(training.device)
         data = digit_data(place.work(), training.study, training.digit, training.source)
-        grids, smoothing = data.test, smoothing_on_grids(run, data.val, self.attention, device)
+        grids, tuned = data.test, tune_on_grids(run, data.val, self.attention, device)
         seen = 0
 
         def done() -> None:
@@ -150,12 +150,12 @@ class Evaluation:
             seen += 1
             tell(0.8 * seen / len(grids))
 
-        found = find_on_grids(run, grids, self.attention, device, done=done, smoothing=smoothing)
+        found = find_on_grids(run, grids, self.attention, device, done=done, tuned=tuned)
         best = found["height"]
         shown = SHOWN.get((training.digit, training.objective), ())
         return {
             **{name: of_evaluation(each.evaluation) for name, each in found.items()},
-            **({} if smoothing is None else {"smoothing": of_smoothing(smoothing)}),
+            **({} if tuned is None else {"tuned": of_tuning(tuned)}),
             "curve": short(best.evaluation.curve.read(CURVE_FP)),
             "readings": {name: short(figures) for name, figures in readings(best, grids).items()},
             "maps": unevenness([each.attention for each in best.predictions], grids),

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from weakspot.detection.smoothing import Smoothing
 from weakspot.evaluation import Evaluation, Figure
 from weakspot.files import write_atomically
+from weakspot.settings import to_dict
 from weakspot.studies.units import Place
+from weakspot.tuning import Tuned
 
 _ROWS = 40  # of a training's log, at most
 
@@ -48,14 +49,10 @@ def of_figures(figures: Mapping[str, Figure]) -> dict[str, Any]:
     return {name: {part: short(value) for part, value in figure._asdict().items()} for name, figure in figures.items()}
 
 
-def of_smoothing(found: Smoothing) -> dict[str, Any]:
-    """Return how far counts tell to smooth, and how far off they are, with the best threshold, with it and without."""
-    return {
-        "sigma_vox": found.sigma_vox,
-        "threshold": short(found.threshold),
-        "count_error": short(found.differences.mean()),
-        "unsmoothed_count_error": short(found.unsmoothed.mean()),
-    }
+def of_tuning(tuned: Tuned) -> dict[str, Any]:
+    """Return what counts told of seeking: ``sigma_vox``, ``threshold``, ``by_threshold`` and the errors of counts."""
+    told = {name: value for name, value in to_dict(tuned).items() if name not in ("sought", "images")}
+    return {name: short(value) if type(value) is float else value for name, value in told.items()}
 
 
 def keep_picture(place: Place, name: str, pixels: NDArray[np.uint8]) -> None:

@@ -18,6 +18,23 @@ _CENTRED = (
     "location (`weakspot predict` moves the maps of a network's own method). Where that cannot be told, not defined."
 )
 
+_TOLD = (
+    "Smoothed: the map, by a Gaussian, before peaks are sought; as far, and with that threshold, as makes numbers of "
+    "peaks agree best with the counts of the validation images, without any location "
+    "(`weakspot.detection.smoothing`). Wrong: false positives and missed objects, an image. Count error: mean "
+    "absolute, of the network's output and of the number of peaks above the threshold; `weakspot predict` counts by "
+    "the threshold where it is clearly better on the validation images."
+)
+_TOLD_COLUMNS = (  # header, what of a record, figures that are added up, form and unit
+    ("FAUC", "height", ("fauc",), "{:.1f}", 100),
+    ("smoothed", "smoothed", ("fauc",), "{:.1f}", 100),
+    ("wrong at the predicted count", "height", ("fpavg", "fnavg"), "{:.2f}", 1),
+    ("smoothed", "smoothed", ("fpavg", "fnavg"), "{:.2f}", 1),
+    ("smoothed, at the threshold", "thresholded", ("fpavg", "fnavg"), "{:.2f}", 1),
+    ("count error of the network", "height", ("count_error",), "{:.2f}", 1),
+    ("of the threshold", "thresholded", ("count_error",), "{:.2f}", 1),
+)
+
 
 def scores_table(
     results: Evaluated,
@@ -54,6 +71,30 @@ def scores_table(
         frozenset(bold),
         _NOTE + _CENTRED * centred,
     )
+
+
+def tuned_table(
+    results: Evaluated, title: str, header: Sequence[str], rows: Iterable[tuple[Sequence[str], Sequence[Any]]]
+) -> Table:
+    """Return a table of what smoothing and a threshold, both told by counts, make of detection.
+
+    Parameters are those of `scores_table`.
+    """
+    table = []
+    for names, cells in rows:
+        found = [results.evaluations[cell] for cell in cells]
+        sigmas = [each["tuned"]["sigma_vox"] for cell in found for each in cell]
+        printed = [
+            number(mean(mean(_sum(each[name], figures) for each in cell) for cell in found), form=form, unit=unit)
+            for _, name, figures, form, unit in _TOLD_COLUMNS
+        ]
+        table.append((*names, *printed, " to ".join(f"{end:g}" for end in sorted({min(sigmas), max(sigmas)}))))
+    return Table(title, (*header, *(column[0] for column in _TOLD_COLUMNS), "sigma (voxels)"), tuple(table), note=_TOLD)
+
+
+def _sum(found: Mapping[str, Any], figures: Sequence[str]) -> float | None:
+    values = [found[figure]["value"] for figure in figures]
+    return None if None in values else sum(values)
 
 
 def _fauc(found: Mapping[str, Any], score: str, back: bool) -> float | None:
