@@ -30,7 +30,7 @@ from weakspot.studies.brain_results import study_of
 from weakspot.studies.brain_settings import SLICE_AXIS
 from weakspot.studies.digits import MAX_FP, examples
 from weakspot.studies.units import Place
-from weakspot.training.displaced import displaced
+from weakspot.training.displaced import displaced_by_maps
 from weakspot.training.run import load
 from weakspot.training.settings import FitSettings
 
@@ -59,7 +59,7 @@ def main() -> None:
         told = smoothing_by_counts({sigma: held_out.scores(smooth=sigma) for sigma in sigmas}, held_out.counts)
         by_sigma = {sigma: tested.fauc(smooth=sigma) for sigma in sigmas}
         faucs = [by_sigma[0.0], *(tested.fauc(score=score) for score in SCORES[1:]), by_sigma[told.sigma_vox]]
-        errors = [each.mean() for each in (told.differences, told.unsmoothed)]
+        errors = [np.abs(each - held_out.counts).mean() for each in (told.numbers, told.unsmoothed)]
         highest = max(sigmas, key=by_sigma.__getitem__)
         columns = [*(f"{100 * each:.1f}" for each in faucs), f"{told.sigma_vox:g}", *(f"{each:.2f}" for each in errors)]
         print(f"| {method}, {what} | {' | '.join(columns)} | {100 * by_sigma[highest]:.1f} | {highest:g} |", flush=True)
@@ -113,7 +113,7 @@ def _in_brains(place: Place, method: str, region: str, n: int) -> tuple[Images, 
     unit: Any = {each.name: each for each in brain.study_units(study)}[f"evaluate-default-{method}-{region}-seed0"]
     run = load(place.work_of(unit.training) / "run")
     held_out, recipe = read_volumes(unit.phantoms, place, "val"), FitSettings(unit.training.recipe)
-    moved = displaced(run.network, unit.attention, recipe, held_out.examples(), run.shape)
+    moved = displaced_by_maps(run.network, unit.attention, recipe, held_out.examples(), run.shape)
     conventions, size = replace(conventions_of(study.sizes), resamples=0), filter_size(study.sizes)
 
     def images(volumes: Volumes) -> Images:

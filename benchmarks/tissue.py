@@ -26,7 +26,7 @@ from weakspot.studies.brain_results import study_of
 from weakspot.studies.brain_settings import CONDITIONS, SLICE_AXIS, Sizes
 from weakspot.studies.brain_units import Training
 from weakspot.studies.units import Place
-from weakspot.training.displaced import displaced
+from weakspot.training.displaced import displaced_by_maps
 from weakspot.training.run import NetworkSettings, Run, load, train
 from weakspot.training.settings import FitSettings, Images
 
@@ -55,7 +55,9 @@ def main() -> None:
         ):
             told = read_volumes(unit.phantoms, place, "val").examples()
             told = replace(told, images=scaled(told.images))
-            sides.append((run, scaled, displaced(run.network, attention, FitSettings(unit.recipe), told, run.shape)))
+            sides.append(
+                (run, scaled, displaced_by_maps(run.network, attention, FitSettings(unit.recipe), told, run.shape))
+            )
         for condition in CONDITIONS:
             phantoms = Phantoms(study, region, condition)
             if not phantoms.ready(place):

@@ -7,12 +7,15 @@ import torch
 from tests.attention.test_displacement import beside, blob
 from tests.networks.test_networks import randomised
 from weakspot import predict as module
-from weakspot.attention.displacement import displacement_in
 from weakspot.attention.memory import peak_bytes
+from weakspot.data.images import ImageStore
 from weakspot.detection import candidates
 from weakspot.errors import InputError
 from weakspot.predict import predict
+from weakspot.training.displaced import displaced
+from weakspot.training.recipes import choose_recipe
 from weakspot.training.run import NetworkSettings, Run
+from weakspot.training.settings import Examples, FitSettings
 
 SHAPE = (60, 44)
 
@@ -68,7 +71,8 @@ def test_maps_are_moved_back_by_how_far_mirrored_images_say_that_they_lie_off():
     run = Run(beside(2), NetworkSettings("gp_unet_no_residual", 2, 1), "regression", (24, 26), {})
     places = [(10, 12), (14, 8), (9, 15)]
     given = [blob((24, 26), place).float().numpy()[None] for place in places]
-    off = displacement_in("cam", beside(2), given, (24, 26))
+    validation = Examples(ImageStore(tuple(given)), np.ones(3), ("a", "b", "c"))
+    off = displaced(beside(2), "cam", FitSettings(choose_recipe("fast")), validation, (24, 26))
     assert off is not None
     assert off == pytest.approx((2, 0), abs=0.05)
     for (y, x), found, as_it_is in zip(
@@ -81,9 +85,6 @@ def test_maps_are_moved_back_by_how_far_mirrored_images_say_that_they_lie_off():
     # An object at the end of a small image, to whose response the padding is home.
     [cut] = predict(run, [blob((20, 26), (18, 12)).float().numpy()[None]], displaced_vox=off)
     assert cut.candidates.points[0].tolist() == [18, 12]
-    # Images of other sizes than the first one's are left out, small ones padded as in training.
-    of_sizes = [given[0][:, 2:], np.zeros((1, 40, 40), np.float32), given[1]]
-    assert displacement_in("cam", beside(2), of_sizes, (24, 26)) == pytest.approx(off, abs=1e-6)
 
 
 def test_auto_takes_whole_what_fits_and_tiles_what_does_not(monkeypatch):

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 import weakspot
 from weakspot.detection import candidates_in
 from weakspot.detection.peaks import SIZE_VOX
-from weakspot.detection.smoothing import as_good, sigmas_for, smoothing_by_counts
+from weakspot.detection.smoothing import apart, as_good, sigmas_for, smoothing_by_counts
 from weakspot.errors import InputError
 from weakspot.evaluation.operating_point import whole_counts
 from weakspot.files import write_text
@@ -153,10 +153,12 @@ def tuned_by(
     sought : how peaks were
     """
     told = smoothing_by_counts({sigma: [each[index] for each in scores] for index, sigma in enumerate(sigmas)}, counts)
-    network = np.abs(whole_counts(outputs) - np.asarray(counts, float))
+    network = whole_counts(outputs)
     threshold = told.threshold if np.isfinite(told.threshold) else None
-    errors = (float(each.mean()) for each in (told.differences, told.unsmoothed, network))
-    better = threshold is not None and not as_good(network, told.differences)
+    errors = (
+        float(np.abs(each - np.asarray(counts, float)).mean()) for each in (told.numbers, told.unsmoothed, network)
+    )
+    better = threshold is not None and not as_good(apart(network, counts), apart(told.numbers, counts))
     return Tuned(sought, len(scores), told.sigma_vox, threshold, better, *errors)
 
 

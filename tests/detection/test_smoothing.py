@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 
 from weakspot.detection import candidates
-from weakspot.detection.smoothing import as_good, best_threshold, sigmas_for, smoothing_by_counts
+from weakspot.detection.smoothing import apart, as_good, best_threshold, sigmas_for, smoothing_by_counts
 
 
 def slow_best(scores: list[np.ndarray], counts: np.ndarray) -> tuple[float, np.ndarray]:
     """Try every place between two scores, and above and below all."""
     levels = np.unique(np.concatenate([*scores, [0]]))[::-1]
-    best = np.inf, np.abs(0 - counts)
+    best, least = (np.inf, np.zeros(len(scores))), np.abs(np.sqrt(0.375) - np.sqrt(counts + 0.375)).sum()
     for threshold in (levels[:-1] + levels[1:]) / 2:
-        differences = np.abs(np.array([(each > threshold).sum() for each in scores]) - counts)
-        if differences.sum() < best[1].sum() - 1e-9:
-            best = threshold, differences
+        numbers = np.array([(each > threshold).sum() for each in scores])
+        total = np.abs(np.sqrt(numbers + 0.375) - np.sqrt(counts + 0.375)).sum()
+        if total < least - 1e-9:
+            best, least = (threshold, numbers), total
     return best
 
 
@@ -27,10 +28,10 @@ def test_the_best_threshold_is_that_of_trying_every_one(seed: int):
     scores = [np.sort(rng.integers(1, 9, rng.integers(0, 7)))[::-1] / 4 for _ in range(rng.integers(1, 9))]
     scores.append(np.array([0.75]))
     counts = rng.integers(0, 9, len(scores)) / rng.choice([1, 2, 3])  # of several raters
-    threshold, differences = best_threshold(scores, counts)
+    threshold, numbers = best_threshold(scores, counts)
     expected, slow = slow_best(scores, counts)
     assert threshold == expected
-    assert differences == pytest.approx(slow)
+    assert numbers.tolist() == slow.tolist()
 
 
 def test_how_far_counts_are_off_is_told_by_thresholds_found_without_the_image():
@@ -42,17 +43,26 @@ def test_how_far_counts_are_off_is_told_by_thresholds_found_without_the_image():
     for index in range(23):
         others = [other for other in range(23) if other % 10 != index % 10]
         threshold, _ = slow_best([scores[other] for other in others], counts[others])
-        slow.append(abs((scores[index] > threshold).sum() - counts[index]))
-    assert told.differences.tolist() == slow == told.unsmoothed.tolist()
-    fitted = best_threshold(scores, counts)
-    assert told.threshold == fitted[0]
-    assert fitted[1].mean() < told.differences.mean()  # scores that tell nothing seem to tell something
+        slow.append((scores[index] > threshold).sum())
+    assert told.numbers.tolist() == slow == told.unsmoothed.tolist()
+    threshold, fitted = best_threshold(scores, counts)
+    assert told.threshold == threshold
+    # Scores that tell nothing seem to tell something.
+    assert apart(fitted, counts).mean() < apart(told.numbers, counts).mean()
+
+
+def test_images_with_many_objects_do_not_outvote_the_others():
+    """By absolute differences the first image alone would decide."""
+    many, few = np.linspace(1, 0.5, 51), np.array([0.9, 0.8])
+    threshold, numbers = best_threshold([many[:40], *[few] * 3], [30, 1, 1, 1])
+    assert numbers.tolist()[1:] == [1, 1, 1]
+    assert threshold == pytest.approx(0.8, abs=0.02)
 
 
 def test_without_candidates_nothing_counts():
-    threshold, differences = best_threshold([np.zeros(0), np.zeros(0)], [2, 0])
+    threshold, numbers = best_threshold([np.zeros(0), np.zeros(0)], [2, 0])
     assert threshold == np.inf
-    assert differences.tolist() == [2, 0]
+    assert numbers.tolist() == [0, 0]
 
 
 def strokes(rng: np.random.Generator, spread: float) -> tuple[np.ndarray, int]:
@@ -75,10 +85,10 @@ def test_objects_of_several_peaks_are_smoothed_and_those_of_one_are_not():
     maps, counts = zip(*(strokes(rng, 2.0) for _ in range(40)), strict=True)
     told = smoothing_by_counts(by_sigma(maps), counts)
     assert told.sigma_vox >= 1.5
-    assert told.differences.mean() < told.unsmoothed.mean() / 2
+    assert apart(told.numbers, counts).mean() < apart(told.unsmoothed, counts).mean() / 2
     told = smoothing_by_counts(by_sigma([np.sign(each) for each in maps]), np.multiply(counts, 4))
     assert told.sigma_vox == 0
-    assert not told.differences.any()
+    assert told.numbers.tolist() == np.multiply(counts, 4).tolist()
 
 
 def test_what_chance_may_favour_is_not_taken():
@@ -89,7 +99,7 @@ def test_what_chance_may_favour_is_not_taken():
         counts = np.full(30, 2)
         scores = {sigma: [np.ones(2 + rng.integers(-1, 2)) for _ in counts] for sigma in (0.0, 1.0, 2.0)}
         taken.append(smoothing_by_counts(scores, counts).sigma_vox)
-        errors = {sigma: best_threshold(each, counts)[1].mean() for sigma, each in scores.items()}
+        errors = {sigma: apart(best_threshold(each, counts)[1], counts).mean() for sigma, each in scores.items()}
         lowest.append(min(errors, key=errors.__getitem__))
     assert np.count_nonzero(lowest) > 20
     assert np.count_nonzero(taken) < np.count_nonzero(lowest) / 1.5

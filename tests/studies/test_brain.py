@@ -237,7 +237,7 @@ def test_maps_are_moved_back_by_what_the_network_s_own_validation_phantoms_tell(
         moved.append(tuple(by))
         return moved_back(attention, by)
 
-    monkeypatch.setattr("weakspot.studies.brain_units.displaced", told)
+    monkeypatch.setattr("weakspot.studies.brain_units.displaced_by_maps", told)
     monkeypatch.setattr("weakspot.studies.brain_units.moved_back", recorded)
     own, unseen = (units[f"evaluate-{each}-intensity-midbrain-seed0"] for each in ("default", "faint_unseen"))
     answer: tuple[float, ...] | None = (6.4, 0.2, -0.3)

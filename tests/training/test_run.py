@@ -12,7 +12,6 @@ from filelock import FileLock
 
 import weakspot
 from tests.training.test_fit import FAST, disks
-from weakspot.attention.displacement import displacement_in
 from weakspot.data.images import ImageStore
 from weakspot.errors import InputError
 from weakspot.training.displaced import displaced
@@ -48,12 +47,10 @@ def test_a_run_reads_back_as_it_was(folder: Path, tmp_path: Path):
 def test_how_far_maps_lie_off_is_told_by_mirrored_validation_images(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    read, validation = load(folder), disks(8, 9).images
+    read = load(folder)
     some = np.flatnonzero(disks(8, 9).counts)  # images without objects tell nothing
     assert 0 < len(some) < 8
-    told = displacement_in(
-        "grad_cam", read.network, (validation.batch(np.array([index]))[0] for index in some), read.shape
-    )
+    told = displaced(read.network, "grad_cam", FitSettings(FAST), disks(8, 9), read.shape)
     assert told is not None
     assert read.displaced_vox == pytest.approx(told, abs=1e-3)
     assert run(tmp_path / "never flipped", replace(FAST, flipped_until=0.0)).displaced_vox is None
@@ -63,7 +60,7 @@ def test_how_far_maps_lie_off_is_told_by_mirrored_validation_images(
     def too_large(*arguments: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("weakspot.training.displaced.displacement_in", too_large)
+    monkeypatch.setattr("weakspot.training.displaced.mirrored_maps", too_large)
     assert run(tmp_path / "no memory").displaced_vox is None  # and the training is not lost
     assert load(tmp_path / "no memory").displaced_vox is None
 

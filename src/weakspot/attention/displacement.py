@@ -21,57 +21,30 @@ _MOST, _MOST_VOXELS = 40, 20_000_000  # images, and voxels of them
 _ALIKE = 0.5  # normalised correlation, below which the two maps show different things
 
 
-def displacement(method: str, network: nn.Module, images: Sequence[Tensor]) -> tuple[float, ...] | None:
-    """Return how far a network's maps are displaced, along each axis, the same for all images.
+def mirrored_maps(
+    method: str, network: nn.Module, images: Iterable[NDArray[np.float32]], shape: Sequence[int]
+) -> list[tuple[Tensor, Tensor]]:
+    """Return the maps of the first images, and those of their mirrored copies, mirrored back.
 
     Parameters
     ----------
     method : a key of `weakspot.attention.METHODS`
     network : of `weakspot.networks.build`, trained with flips
-    images : each (channels, *spatial), all of one size
-
-    Returns
-    -------
-    tuple of float or None
-        In voxels, to a part of one, at most as far as the network sees (``network.halo``): a detection lies so far
-        from its object on average. None where the maps of images and of their mirrored copies have too little in
-        common to tell (a correlation below 0.5).
-    """
-    pairs = []
-    for image in images:
-        axes = tuple(range(2, image.ndim + 1))
-        whole = image[None]
-        pairs.append(
-            (
-                attend(method, network, whole)[0],
-                attend(method, network, whole.flip(axes)).flip([a - 1 for a in axes])[0],
-            )
-        )
-    return half_shift(pairs, int(network.halo))  # type: ignore[arg-type]
-
-
-def displacement_in(
-    method: str, network: nn.Module, images: Iterable[NDArray[np.float32]], shape: Sequence[int]
-) -> tuple[float, ...] | None:
-    """Return the displacement that the first images tell.
-
-    Parameters
-    ----------
-    method, network : as for `displacement`
-    images : each (channels, *spatial); as many of the first one's size are taken as are needed, 40 at most
+    images : each (channels, *spatial), all of one size; 40 at most are taken
     shape : spatial, to which smaller ones are padded with zeros
     """
-    chosen: list[Tensor] = []
+    pairs: list[tuple[Tensor, Tensor]] = []
     for image in images:
-        padded = tuple(max(sizes) for sizes in zip(image.shape[1:], shape, strict=True))
-        if not chosen or chosen[0].shape[1:] == padded:
-            whole = np.zeros((len(image), *padded), np.float32)
-            window: tuple[Any, ...] = (..., *(slice(size) for size in image.shape[1:]))
-            whole[window] = image
-            chosen.append(torch.from_numpy(whole))
-        if len(chosen) == _MOST or sum(each.numel() for each in chosen) > _MOST_VOXELS:
+        padded = np.zeros((1, len(image), *np.maximum(image.shape[1:], shape)), np.float32)
+        window: tuple[Any, ...] = (0, ..., *(slice(size) for size in image.shape[1:]))
+        padded[window] = image
+        whole = torch.from_numpy(padded)
+        axes = tuple(range(2, whole.ndim))
+        mirrored = attend(method, network, whole.flip(axes)).flip([axis - 1 for axis in axes])
+        pairs.append((attend(method, network, whole)[0], mirrored[0]))
+        if len(pairs) == _MOST or sum(each[0].numel() for each in pairs) > _MOST_VOXELS:
             break
-    return displacement(method, network, chosen)
+    return pairs
 
 
 def half_shift(pairs: Sequence[tuple[Tensor, Tensor]], most_vox: int) -> tuple[float, ...] | None:

@@ -192,7 +192,7 @@ def predict(
 def _as_tuned(
     run: Path, settings: "FileSettings", smooth: float | None, count_by: CountBy | None
 ) -> "tuple[FileSettings, float | None]":
-    """Return the settings with the smoothing, and the score above which detections count, None for the network's count."""
+    """Return the settings with the smoothing, and the score above which detections count, None for the network's."""
     from weakspot.cli.console import say
     from weakspot.tuning import kept_in, sought_in
 

@@ -24,19 +24,31 @@ class Smoothing:
     ----------
     sigma_vox : standard deviation of the Gaussian
     threshold : the score above which a candidate counts; infinite where it is best that none does
-    differences : (images,) of the number of candidates that count from the count, absolute, by thresholds found
-        without the image
+    numbers : (images,) of candidates that count, by thresholds found without the image
     unsmoothed : (images,) the same of maps as they are
     """
 
     sigma_vox: float
     threshold: float
-    differences: NDArray[np.float64]
-    unsmoothed: NDArray[np.float64]
+    numbers: NDArray[np.intp]
+    unsmoothed: NDArray[np.intp]
 
 
-def best_threshold(scores: Sequence[NDArray[np.float64]], counts: ArrayLike) -> tuple[float, NDArray[np.float64]]:
-    """Return above which score candidates are as many as counted, and by how much each image differs from it then.
+def apart(numbers: ArrayLike, counts: ArrayLike) -> NDArray[np.float64]:
+    """Return how far numbers are from counts: ``|sqrt(number + 3/8) - sqrt(count + 3/8)|``.
+
+    Counts vary the more the higher they are, and these roots do not (Anscombe 1948), so that images with many objects
+    do not outvote the others.
+
+    >>> apart([1, 10], [0, 10]).round(2).tolist()
+    [0.56, 0.0]
+    """
+    one, other = (np.sqrt(np.asarray(each, float) + 3 / 8) for each in (numbers, counts))
+    return np.asarray(np.abs(one - other))
+
+
+def best_threshold(scores: Sequence[NDArray[np.float64]], counts: ArrayLike) -> tuple[float, NDArray[np.intp]]:
+    """Return above which score candidates are as many as counted, and how many there are then.
 
     Parameters
     ----------
@@ -45,14 +57,14 @@ def best_threshold(scores: Sequence[NDArray[np.float64]], counts: ArrayLike) -> 
 
     Returns
     -------
-    threshold : halfway between the last score that counts and the next, or zero; of several of least mean absolute
-        difference the highest; infinite where it is best that none counts
-    differences : (images,) of the number of candidates above it from the count, absolute
+    threshold : halfway between the last score that counts and the next, or zero; of several that are least `apart` on
+        average the highest; infinite where it is best that none counts
+    numbers : (images,) of candidates above it
 
     Examples
     --------
     >>> best_threshold([np.array([0.9, 0.75, 0.25]), np.array([0.5])], [2, 0])
-    (0.625, array([0., 0.]))
+    (0.625, array([2, 0]))
     """
     counted = np.asarray(counts, float)
     numbers = [len(each) for each in scores]
@@ -60,14 +72,14 @@ def best_threshold(scores: Sequence[NDArray[np.float64]], counts: ArrayLike) -> 
     rank = np.arange(1, sum(numbers) + 1) - np.repeat(np.cumsum(numbers) - numbers, numbers)
     pooled = np.concatenate([*scores, np.zeros(0)])
     # What the candidate of a rank changes, as the last one that its image keeps.
-    change = np.abs(rank - counted[owner]) - np.abs(rank - 1 - counted[owner])
+    change = apart(rank, counted[owner]) - apart(rank - 1, counted[owner])
     order = np.argsort(-pooled, kind="stable")
     levels = np.append(pooled[order], 0.0)
     ends = np.flatnonzero(np.diff(levels))  # equal scores are kept together
     totals = np.concatenate([[0.0], np.cumsum(change[order])[ends]])
     best = int(np.argmin(np.round(totals, 9)))
     threshold = np.inf if best == 0 else float(levels[ends[best - 1]] + levels[ends[best - 1] + 1]) / 2
-    return threshold, _differences(scores, counted, threshold)
+    return threshold, _numbers(scores, threshold)
 
 
 def smoothing_by_counts(scores: Mapping[float, Sequence[NDArray[np.float64]]], counts: ArrayLike) -> Smoothing:
@@ -94,11 +106,12 @@ def smoothing_by_counts(scores: Mapping[float, Sequence[NDArray[np.float64]]], c
     2.0
     """
     counted = np.asarray(counts, float)
-    tried = {sigma: best_threshold(each, counted) for sigma, each in scores.items()}
-    best = min((differences for _, differences in tried.values()), key=lambda each: float(each.mean()))
-    sigma = next(sigma for sigma, (_, differences) in tried.items() if as_good(differences, best))
+    found = {sigma: best_threshold(each, counted) for sigma, each in scores.items()}
+    differences = {sigma: apart(numbers, counted) for sigma, (_, numbers) in found.items()}
+    best = min(differences.values(), key=lambda each: float(each.mean()))
+    sigma = next(sigma for sigma, each in differences.items() if as_good(each, best))
     return Smoothing(
-        sigma, tried[sigma][0], *(_cross_validated(scores[each], counted) for each in (sigma, next(iter(scores))))
+        sigma, found[sigma][0], *(_cross_validated(scores[each], counted) for each in (sigma, min(scores)))
     )
 
 
@@ -126,17 +139,15 @@ def sigmas_for(longest: int) -> tuple[float, ...]:
     return 0.0, *itertools.takewhile(lambda sigma: sigma <= min(longest / 16, _WIDEST), steps)
 
 
-def _cross_validated(scores: Sequence[NDArray[np.float64]], counted: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the differences (images,) by thresholds found without a tenth of the images, for these."""
-    fold, found = np.arange(len(scores)) % FOLDS, np.zeros(len(scores))
+def _cross_validated(scores: Sequence[NDArray[np.float64]], counted: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the numbers (images,) by thresholds found without a tenth of the images, for these."""
+    fold, found = np.arange(len(scores)) % FOLDS, np.zeros(len(scores), np.intp)
     for each in np.unique(fold):
         within = fold == each
         threshold, _ = best_threshold(list(itertools.compress(scores, ~within)), counted[~within])
-        found[within] = _differences(list(itertools.compress(scores, within)), counted[within], threshold)
+        found[within] = _numbers(list(itertools.compress(scores, within)), threshold)
     return found
 
 
-def _differences(
-    scores: Sequence[NDArray[np.float64]], counted: NDArray[np.float64], threshold: float
-) -> NDArray[np.float64]:
-    return np.abs([np.count_nonzero(each > threshold) for each in scores] - counted)
+def _numbers(scores: Sequence[NDArray[np.float64]], threshold: float) -> NDArray[np.intp]:
+    return np.array([np.count_nonzero(each > threshold) for each in scores], np.intp)

@@ -21,7 +21,7 @@ from weakspot.studies.brain_settings import MAX_FP, SLICE_AXIS, BrainSettings
 from weakspot.studies.brain_widths import response_widths
 from weakspot.studies.recording import keep_map, keep_picture, of_evaluation, of_training, short
 from weakspot.studies.units import Place
-from weakspot.training.displaced import displaced
+from weakspot.training.displaced import displaced_by_maps
 from weakspot.training.memory import check_memory
 from weakspot.training.recipes import Recipe
 from weakspot.training.run import NetworkSettings, Run, load, train
@@ -225,7 +225,7 @@ class Evaluation:
     def _displaced(self, place: Place, run: Run, device: torch.device) -> tuple[float, ...] | None:
         held_out = read_volumes(self.training.phantoms, place, "val").examples()
         network = run.network.to(device).eval()
-        return displaced(network, self.attention, FitSettings(self.training.recipe), held_out, run.shape)
+        return displaced_by_maps(network, self.attention, FitSettings(self.training.recipe), held_out, run.shape)
 
     def _judged(self, volumes: Volumes, points: dict[str, list[Points]], counts: Sequence[float]) -> dict[str, Any]:
         """Return figures by each score of candidates, and of the paper's, height, what curves and tests need."""

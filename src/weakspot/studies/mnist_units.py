@@ -126,7 +126,7 @@ class Evaluation:
         """Return what the result hangs on."""
         chosen: dict[str, Any] = {"method": self.method, "attention": self.attention, "scores": list(SCORES)}
         if self.training.objective == "regression":
-            chosen["tuned"] = "by the counts of the validation images"
+            chosen["tuned"] = "by the counts of the validation images, as their square roots"
         return {"training": self.training.settings, **chosen}
 
     def ready(self, place: Place) -> bool:
