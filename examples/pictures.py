@@ -29,13 +29,15 @@ def main() -> None:
     paths = dict(zip(cohort.ids, cohort.paths, strict=True))
     truth, counted = read_points(given.truth), read_points(given.found / "counted.csv")
     conventions = Conventions(reach="radius_vox", radius=given.radius_vox, resamples=0)
+    if unknown := set(given.ids) - set(paths):
+        raise SystemExit(f"{given.cohort} has no {', '.join(sorted(unknown))}")
     panels = []
     for name in given.ids:
         objects, found = truth.get(name, truth.none), counted.get(name, counted.none)
         hits = evaluate(*make_scenes([found], [objects], (name,), None), conventions).point.matched >= 0
-        image, attention = read_image(paths[name])[0], np.load(given.found / "maps" / f"{name}.npy")
+        image, attention = read_image(paths[name]).mean(axis=0), np.load(given.found / "maps" / f"{name}.npy")
         title = f"{len(objects.coordinates)} there, {len(found.coordinates)} counted"
-        bright = np.minimum(image / np.quantile(image, 0.995), 1)
+        bright = np.minimum(image / (np.quantile(image, 0.995) or 1.0), 1)
         panels.append(Panel(bright, attention, objects.coordinates, found.coordinates, hits, title))
     detections_figure(panels, 2 * given.radius_vox).savefig(given.out, dpi=160)
 

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 import weakspot
 from weakspot.detection import candidates_in
 from weakspot.detection.peaks import SIZE_VOX
-from weakspot.detection.smoothing import apart, as_good, sigmas_for, smoothing_by_counts
+from weakspot.detection.smoothing import as_good, root_differences, sigmas_for, smoothing_by_counts
 from weakspot.errors import InputError
 from weakspot.evaluation.operating_point import whole_counts
 from weakspot.files import write_text
@@ -55,8 +55,10 @@ class Tuned:
     images : that told
     sigma_vox : standard deviation of the Gaussian that maps are smoothed with
     threshold : the score above which a candidate counts as an object; None where it is best that none does
-    by_threshold : whether counting by it is better than by the network's output, by more than a standard error
-    count_error : mean absolute difference of the numbers of candidates that count from the counts, cross-validated
+    by_threshold : whether counting by it is better than by the network's output, by more than a standard error of the
+        mean difference of `weakspot.detection.smoothing.root_differences`
+    count_error : mean absolute difference of the numbers of candidates that count from the counts, by thresholds found
+        without the image
     unsmoothed_count_error : the same of maps as they are
     network_count_error : the same of the network's output, to the nearest whole number
     """
@@ -153,12 +155,11 @@ def tuned_by(
     sought : how peaks were
     """
     told = smoothing_by_counts({sigma: [each[index] for each in scores] for index, sigma in enumerate(sigmas)}, counts)
-    network = whole_counts(outputs)
+    network, counted = whole_counts(outputs), np.asarray(counts, float)
     threshold = told.threshold if np.isfinite(told.threshold) else None
-    errors = (
-        float(np.abs(each - np.asarray(counts, float)).mean()) for each in (told.numbers, told.unsmoothed, network)
-    )
-    better = threshold is not None and not as_good(apart(network, counts), apart(told.numbers, counts))
+    by_network, by_threshold = (root_differences(each, counted) for each in (network, told.numbers))
+    better = threshold is not None and not as_good(by_network, by_threshold)
+    errors = (float(np.abs(each - counted).mean()) for each in (told.numbers, told.unsmoothed, network))
     return Tuned(sought, len(scores), told.sigma_vox, threshold, better, *errors)
 
 

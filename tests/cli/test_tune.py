@@ -18,7 +18,7 @@ from weakspot.detection.smoothing import sigmas_for, smoothing_by_counts
 from weakspot.errors import InputError
 from weakspot.predict_files import File, FileSettings, predict_files
 from weakspot.training.run import load
-from weakspot.tuning import scores_at, tune
+from weakspot.tuning import Sought, Tuned, scores_at, tune, tuned_by
 
 QUICK = ["--steps", 60, "--batch-size", 8, "--width", 2, "--threads", 1]
 
@@ -57,8 +57,12 @@ def told(folder: Path) -> list[dict[str, object]]:
 def test_train_tunes_by_the_images_that_it_validates_on(cohort: Path, copied: Path):
     first = told(copied)
     (copied / "tuned.json").unlink()
-    run("tune", copied, cohort / "cohort.csv", "--threads", 1)  # the split val, as there is one
+    table = pd.read_csv(cohort / "cohort.csv", dtype=str).drop(columns="split")
+    table.to_csv(cohort / "no_splits.csv", index=False)
+    run("tune", copied, cohort / "no_splits.csv", "--threads", 1)  # by those that it was validated on
     assert told(copied) == first
+    run("tune", copied, cohort / "cohort.csv", "--threads", 1, "--split", "test")
+    assert told(copied) != first
     (copied / "tuned.json").unlink()
     arguments = ["train", cohort / "cohort.csv", "--out", copied, *QUICK, "--resume"]
     assert "tuned by 12" in run(*arguments).stdout  # what was interrupted after the network was trained
@@ -82,11 +86,25 @@ def test_what_is_told_is_that_of_the_maps_that_predict_writes(cohort: Path, copi
     assert list(outputs) == ["id", "count"]
     network = np.abs(np.maximum(np.floor(outputs["count"] + 0.5), 0).to_numpy() - table["count"].to_numpy())
     assert found["network_count_error"] == pytest.approx(network.mean())
-    worse = network - np.abs(
-        [(each > expected.threshold).sum() for each in scores[expected.sigma_vox]] - table["count"]
-    )
-    clearly = worse.mean() > 2 * worse.std(ddof=1) / 12**0.5
-    assert found["by_threshold"] or not clearly
+
+
+def test_the_better_count_is_chosen_by_square_roots():
+    """Of 20 images with one object each, but for one with many; two candidates each, the second a faint one."""
+    faint = [[np.array([0.9, 0.1])]] * 19
+    many = [np.concatenate([np.full(60, 0.9), np.full(40, 0.1)])]
+    counts = [*[1] * 19, 100]
+
+    def told(outputs: list[int]) -> Tuned:
+        return tuned_by((0.0,), [*faint, many], counts, outputs, Sought("cam"))
+
+    exact, wrong = told(counts), told([*[2] * 19, 100])
+    assert exact.threshold == pytest.approx(0.5)
+    assert (exact.by_threshold, exact.network_count_error) == (False, 0)
+    # The threshold is 40 off in one image and right in 19, the network one off in each of these.
+    assert wrong.by_threshold
+    assert (wrong.count_error, wrong.network_count_error) == (2, 0.95)
+    nothing = tuned_by((0.0,), [[np.zeros(0)]] * 12, [1] * 12, [3] * 12, Sought("cam"))
+    assert (nothing.threshold, nothing.by_threshold, nothing.count_error) == (None, False, 1)
 
 
 def test_predict_follows_what_was_told(cohort: Path, copied: Path, tmp_path: Path):

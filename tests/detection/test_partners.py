@@ -24,7 +24,7 @@ def test_the_mean_offset_of_detections_that_each_lie_off_by_more_or_less(dims: i
         pairs.append((places + scale * off, places - scale * off))
     mean = np.mean(scales) * off
     assert half_offset(pairs, [0] * dims, 24) == pytest.approx(mean, abs=1e-2)
-    assert half_offset(pairs, mean + 2, 24) == pytest.approx(mean, abs=1e-2)  # wherever it begins
+    assert half_offset(pairs, mean + 2, 24) == pytest.approx(mean, abs=1e-2)
 
 
 def test_what_only_one_of_them_has_does_not_count():
@@ -49,3 +49,13 @@ def test_no_answer_where_they_are_of_other_things():
     assert half_offset([(nothing, np.ones((1, 2)))], (0, 0), 12) is None
     one = np.array([[5.0, 5.0]])
     assert half_offset([(one, one + 2), (nothing, one)], (0, 0), 12) == (-1, -1)  # 2 of 3 have one
+
+
+def test_where_objects_lie_close_it_begins_near_or_finds_others():
+    rng = np.random.default_rng(0)
+    grid = np.stack(np.meshgrid(np.arange(0, 120, 8), np.arange(0, 120, 8), indexing="ij"), -1).reshape(-1, 2)
+    places = [grid + rng.uniform(-1, 1, grid.shape) for _ in range(5)]
+    off = np.array([3, 0])
+    pairs = [(each + off, each - off) for each in places]
+    assert half_offset(pairs, (1.5, 0), 12) == pytest.approx((3, 0), abs=0.05)
+    assert half_offset(pairs, (0, 0), 12) != pytest.approx((3, 0), abs=0.5)  # 6 apart, and others 2

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from weakspot.detection import candidates
-from weakspot.detection.smoothing import apart, as_good, best_threshold, sigmas_for, smoothing_by_counts
+from weakspot.detection.smoothing import as_good, best_threshold, root_differences, sigmas_for, smoothing_by_counts
 
 
 def slow_best(scores: list[np.ndarray], counts: np.ndarray) -> tuple[float, np.ndarray]:
@@ -48,7 +48,7 @@ def test_how_far_counts_are_off_is_told_by_thresholds_found_without_the_image():
     threshold, fitted = best_threshold(scores, counts)
     assert told.threshold == threshold
     # Scores that tell nothing seem to tell something.
-    assert apart(fitted, counts).mean() < apart(told.numbers, counts).mean()
+    assert root_differences(fitted, counts).mean() < root_differences(told.numbers, counts).mean()
 
 
 def test_images_with_many_objects_do_not_outvote_the_others():
@@ -85,7 +85,7 @@ def test_objects_of_several_peaks_are_smoothed_and_those_of_one_are_not():
     maps, counts = zip(*(strokes(rng, 2.0) for _ in range(40)), strict=True)
     told = smoothing_by_counts(by_sigma(maps), counts)
     assert told.sigma_vox >= 1.5
-    assert apart(told.numbers, counts).mean() < apart(told.unsmoothed, counts).mean() / 2
+    assert root_differences(told.numbers, counts).mean() < root_differences(told.unsmoothed, counts).mean() / 2
     told = smoothing_by_counts(by_sigma([np.sign(each) for each in maps]), np.multiply(counts, 4))
     assert told.sigma_vox == 0
     assert told.numbers.tolist() == np.multiply(counts, 4).tolist()
@@ -99,7 +99,8 @@ def test_what_chance_may_favour_is_not_taken():
         counts = np.full(30, 2)
         scores = {sigma: [np.ones(2 + rng.integers(-1, 2)) for _ in counts] for sigma in (0.0, 1.0, 2.0)}
         taken.append(smoothing_by_counts(scores, counts).sigma_vox)
-        errors = {sigma: apart(best_threshold(each, counts)[1], counts).mean() for sigma, each in scores.items()}
+        numbers = {sigma: best_threshold(each, counts)[1] for sigma, each in scores.items()}
+        errors = {sigma: root_differences(each, counts).mean() for sigma, each in numbers.items()}
         lowest.append(min(errors, key=errors.__getitem__))
     assert np.count_nonzero(lowest) > 20
     assert np.count_nonzero(taken) < np.count_nonzero(lowest) / 1.5

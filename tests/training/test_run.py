@@ -11,10 +11,11 @@ import torch
 from filelock import FileLock
 
 import weakspot
+from tests.attention.test_displacement import blob
 from tests.training.test_fit import FAST, disks
 from weakspot.data.images import ImageStore
 from weakspot.errors import InputError
-from weakspot.training.displaced import displaced
+from weakspot.training.displaced import displaced, displaced_by_maps
 from weakspot.training.run import FORMAT, NetworkSettings, Run, fingerprint, load, train
 from weakspot.training.settings import Examples, FitSettings
 
@@ -63,6 +64,27 @@ def test_how_far_maps_lie_off_is_told_by_mirrored_validation_images(
     monkeypatch.setattr("weakspot.training.displaced.mirrored_maps", too_large)
     assert run(tmp_path / "no memory").displaced_vox is None  # and the training is not lost
     assert load(tmp_path / "no memory").displaced_vox is None
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_detections_tell_unless_they_are_of_other_things(number: int, monkeypatch: pytest.MonkeyPatch):
+    """Maps are broad responses to the objects, in place, with a bright spot at one side, and two others elsewhere."""
+    rng, pairs = np.random.default_rng(0), []
+    for _ in range(6):
+        place, sides = rng.integers(24, 36, 2), []
+        for sign in (1, -1):
+            values = 0.2 * blob((60, 60), tuple(place), 5.0)
+            values[tuple(place + sign * np.array([-2, 3]))] += 1
+            for corner in rng.permutation(4)[:2]:  # of each side others, too far from each other
+                values[5 + 50 * (corner // 2), 5 + 50 * (corner % 2)] = rng.uniform(0.5, 0.9)
+            sides.append(values)
+        pairs.append(tuple(sides))
+    monkeypatch.setattr("weakspot.training.displaced.mirrored_maps", lambda *_: pairs)
+    validation = Examples(ImageStore((np.zeros((1, 60, 60), np.float32),) * 6), np.full(6, number), tuple("abcdef"))
+    given = ARCHITECTURE.build(), "cam", FitSettings(FAST), validation, (60, 60)
+    as_a_whole = displaced_by_maps(*given)
+    assert as_a_whole == pytest.approx((0, 0), abs=0.5)
+    assert displaced(*given) == pytest.approx((-2, 3) if number == 1 else as_a_whole, abs=0.01)
 
 
 def test_floats_of_another_scale_are_refused_and_dark_integers_are_not(folder: Path):

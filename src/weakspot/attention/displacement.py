@@ -24,13 +24,13 @@ _ALIKE = 0.5  # normalised correlation, below which the two maps show different 
 def mirrored_maps(
     method: str, network: nn.Module, images: Iterable[NDArray[np.float32]], shape: Sequence[int]
 ) -> list[tuple[Tensor, Tensor]]:
-    """Return the maps of the first images, and those of their mirrored copies, mirrored back.
+    """Return the maps (*spatial) of the first images, and those of their mirrored copies, mirrored back.
 
     Parameters
     ----------
     method : a key of `weakspot.attention.METHODS`
     network : of `weakspot.networks.build`, trained with flips
-    images : each (channels, *spatial), all of one size; 40 at most are taken
+    images : each (channels, *spatial), of one size once they are padded; 40 at most are taken
     shape : spatial, to which smaller ones are padded with zeros
     """
     pairs: list[tuple[Tensor, Tensor]] = []

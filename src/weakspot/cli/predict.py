@@ -100,6 +100,8 @@ def predict(
             [f"id {name}" for name in cohort.ids if {"/", "\\"} & set(name)],
         )
     files = files_of(cohort, settings, dims)
+    if count_by is not None and trained.objective != "regression":
+        raise InputError(f"--count-by {count_by}: the network was trained to notice, not to count; leave it out")
     known = trained.displaced_vox if settings.method == choose_method(trained) else None
     settings, threshold = _as_tuned(run, settings, smooth, count_by)
     if not (workers or scheduler or scheduler_file):

@@ -24,10 +24,10 @@ def tune(
     """Find by counts how far to smooth maps, and above which score a detection counts: RUN/tuned.json, for predict.
 
     train does it with the images that it validates on; this is for another filter or method, for slices, and for older
-    runs. Take images that the network was not trained on: those with val in the column split are taken where there are
-    some, unless --split says otherwise.
+    runs. Unless --split is given, of the table those are taken that the network was validated on; where it has none of
+    them, all.
     """
-    from dataclasses import replace
+    import numpy as np
 
     from weakspot.devices import use_cpu
     from weakspot.training.run import load
@@ -38,8 +38,9 @@ def tune(
     check_writable(run)
     settings = options.settings(run, trained)
     table = options.cohort([cohort], counts=True)
-    if options.split is None and "split" in table.table and "val" in set(table.table["split"]):
-        table = replace(options, split="val").cohort([cohort], counts=True)
+    validated = [name in trained.validation_ids for name in table.ids]
+    if options.split is None and any(validated):
+        table = table.select(np.array(validated))
     tune_on(run, trained, table, settings)
 
 
@@ -62,5 +63,6 @@ def tune_on(run: Path, trained: "Run", cohort: "Cohort", settings: "FileSettings
     chosen = "the threshold" if tuned.by_threshold else "the network"
     say(
         f"tuned by {tuned.images} images: by a threshold on maps {how} counts are off by {tuned.count_error:.2f}, "
-        f"{unsmoothed}the network's by {tuned.network_count_error:.2f}; predict counts by {chosen} ({run}/tuned.json)"
+        f"{unsmoothed}the network's by {tuned.network_count_error:.2f}; predict counts by {chosen}, compared by square "
+        f"roots of counts ({run}/tuned.json)"
     )

@@ -6,19 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-Points = NDArray[np.float64]
+Places = NDArray[np.float64]
 _ENOUGH = 2 / 3  # of the detections: where fewer have a partner, they are of other things
 _STEPS = 100
 
 
 def half_offset(
-    pairs: Sequence[tuple[Points, Points]], start_vox: Sequence[float], reach_vox: float
+    pairs: Sequence[tuple[Places, Places]], start_vox: Sequence[float], reach_vox: float
 ) -> tuple[float, ...] | None:
     """Return half of the mean offset between the detections of images and those of their mirrored copies.
 
     Partners are nearest to each other in both directions, and within reach, once both sides are moved back by what is
     known so far; the mean offset of partners tells more, until nothing changes (iterative closest points, Besl and
     McKay 1992, of translations alone). Each detection may lie off by more or less, as on objects of different sizes.
+    Where objects lie close, it has to begin within a quarter of the distance between them, or others are its partners.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ def half_offset(
     offset = np.asarray(start_vox, float)
     partners = 0
     for _ in range(_STEPS):
-        apart = [_apart(one - offset, other + offset, reach_vox) for one, other in found]
+        apart = [_offsets(one - offset, other + offset, reach_vox) for one, other in found]
         partners = sum(map(len, apart))
         if not partners:
             return None
@@ -53,7 +54,7 @@ def half_offset(
     return tuple(offset.tolist()) if 2 * partners >= _ENOUGH * detections else None
 
 
-def _apart(one: Points, other: Points, reach: float) -> Points:
+def _offsets(one: Places, other: Places, reach: float) -> Places:
     """Return the offsets (partners, dims) from the second to the first of partners."""
     distance, nearest = map(np.asarray, KDTree(other).query(one))
     back = np.asarray(KDTree(one).query(other)[1])

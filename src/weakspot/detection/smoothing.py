@@ -34,13 +34,13 @@ class Smoothing:
     unsmoothed: NDArray[np.intp]
 
 
-def apart(numbers: ArrayLike, counts: ArrayLike) -> NDArray[np.float64]:
-    """Return how far numbers are from counts: ``|sqrt(number + 3/8) - sqrt(count + 3/8)|``.
+def root_differences(numbers: ArrayLike, counts: ArrayLike) -> NDArray[np.float64]:
+    """Return how far numbers (images,) are from counts (images,): ``|sqrt(number + 3/8) - sqrt(count + 3/8)|``.
 
     Counts vary the more the higher they are, and these roots do not (Anscombe 1948), so that images with many objects
     do not outvote the others.
 
-    >>> apart([1, 10], [0, 10]).round(2).tolist()
+    >>> root_differences([1, 10], [0, 10]).round(2).tolist()
     [0.56, 0.0]
     """
     one, other = (np.sqrt(np.asarray(each, float) + 3 / 8) for each in (numbers, counts))
@@ -57,8 +57,8 @@ def best_threshold(scores: Sequence[NDArray[np.float64]], counts: ArrayLike) -> 
 
     Returns
     -------
-    threshold : halfway between the last score that counts and the next, or zero; of several that are least `apart` on
-        average the highest; infinite where it is best that none counts
+    threshold : halfway between the last score that counts and the next, or zero; of several of least
+        mean `root_differences` the highest; infinite where it is best that none counts
     numbers : (images,) of candidates above it
 
     Examples
@@ -72,7 +72,7 @@ def best_threshold(scores: Sequence[NDArray[np.float64]], counts: ArrayLike) -> 
     rank = np.arange(1, sum(numbers) + 1) - np.repeat(np.cumsum(numbers) - numbers, numbers)
     pooled = np.concatenate([*scores, np.zeros(0)])
     # What the candidate of a rank changes, as the last one that its image keeps.
-    change = apart(rank, counted[owner]) - apart(rank - 1, counted[owner])
+    change = root_differences(rank, counted[owner]) - root_differences(rank - 1, counted[owner])
     order = np.argsort(-pooled, kind="stable")
     levels = np.append(pooled[order], 0.0)
     ends = np.flatnonzero(np.diff(levels))  # equal scores are kept together
@@ -107,7 +107,7 @@ def smoothing_by_counts(scores: Mapping[float, Sequence[NDArray[np.float64]]], c
     """
     counted = np.asarray(counts, float)
     found = {sigma: best_threshold(each, counted) for sigma, each in scores.items()}
-    differences = {sigma: apart(numbers, counted) for sigma, (_, numbers) in found.items()}
+    differences = {sigma: root_differences(numbers, counted) for sigma, (_, numbers) in found.items()}
     best = min(differences.values(), key=lambda each: float(each.mean()))
     sigma = next(sigma for sigma, each in differences.items() if as_good(each, best))
     return Smoothing(

@@ -74,7 +74,8 @@ def detections_figure(panels: Sequence[Panel], extent_vox: float) -> Figure:
             column[0].set_title(panel.title)
             for axis in column:
                 _mark(axis, panel, extent_vox)
-                axis.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))  # marks at the border widen them
+                high, wide = panel.image.shape
+                axis.set(xlim=(-0.5, wide - 0.5), ylim=(high - 0.5, -0.5))  # marks at the border widen them
                 axis.set_axis_off()
         figure.colorbar(shown, ax=axes[1, :].tolist(), label="attention", fraction=0.02, pad=0.01)
         marks = [

@@ -20,8 +20,9 @@ def displaced(
 ) -> tuple[float, ...] | None:
     """Return how far off a network's detections lie on average (dims,), None where that is not known.
 
-    As many of the highest candidates are taken in each image and its mirrored copy as it has objects. Where too few of
-    them are of the same things, as where counts are those of a slice, the maps as a whole tell (`displaced_by_maps`).
+    As many of the highest candidates are taken in each image and its mirrored copy as it has objects, in maps as they
+    are. Where too few of them are of the same things, as often where counts are those of a slice, or they say more than
+    the network sees (``network.halo``), the maps as a whole tell (`displaced_by_maps`).
 
     Parameters
     ----------
@@ -32,15 +33,17 @@ def displaced(
     shape : spatial, of the training images
     """
     pairs, counts = _pairs(network, method, settings, validation, shape)
-    by_maps = half_shift(pairs, int(network.halo))  # type: ignore[arg-type]
+    halo = int(network.halo)  # type: ignore[arg-type]
+    by_maps = half_shift(pairs, halo)
     if by_maps is None:
         return None
     points = [
         (candidates(one.numpy()).points[:count], candidates(other.numpy()).points[:count])
         for (one, other), count in zip(pairs, whole_counts(counts), strict=True)
     ]
-    # Peaks are at least half a filter apart, and each may be off by one.
-    return half_offset(points, by_maps, 2 * SIZE_VOX) or by_maps
+    # Either side may still lie off by a filter's size, in opposite directions.
+    by_points = half_offset(points, by_maps, 2 * SIZE_VOX)
+    return by_maps if by_points is None or np.abs(by_points).max() > halo else by_points
 
 
 def displaced_by_maps(

@@ -78,7 +78,7 @@ class Run:
 
     @property
     def displaced_vox(self) -> tuple[float, ...] | None:
-        """How far the maps of the network's own method lie off (dims,), `weakspot.attention.displacement`.
+        """How far detections in maps of the network's own method lie off (dims,), `weakspot.training.displaced`.
 
         Measured on the validation images when the training was complete. None where it is not known: mirrored images
         did not tell, as in trainings without flips, or memory did not suffice.
@@ -91,6 +91,11 @@ class Run:
         """The highest value of the training images, as the network saw them; None in runs that do not tell."""
         told = self.settings.get("result", {}).get("highest_value")
         return None if told is None else float(told)
+
+    @property
+    def validation_ids(self) -> frozenset[str]:
+        """The ids of the images that the network was validated on; none in runs that do not tell."""
+        return frozenset(self.settings.get("result", {}).get("validation_ids", ()))
 
     def check(self, image: NDArray[Any]) -> None:
         """Refuse an image of another kind than the training images.
@@ -193,6 +198,7 @@ def train(
                 method = DEFAULT_METHOD[architecture.name]
                 told = displaced_if_memory_allows(network, method, settings, validation, shape)
                 described["result"] |= {"displaced_vox": told, "highest_value": training.highest_value()}
+                described["result"]["validation_ids"] = list(validation.ids)
                 _finish(partial, network.to("cpu"), described, history)
 
             processes.first(complete)
