@@ -87,6 +87,7 @@ def found(cohort: Path, trained: Path) -> Path:
         "--out",
         cohort / "found",
         "--maps",
+        "--no-centre",
         "--threads",
         1,
     )
@@ -157,7 +158,7 @@ def test_bare_images_and_one_that_is_broken(cohort: Path, trained: Path, tmp_pat
 
 
 def test_maps_are_smoothed_before_peaks_are_sought(cohort: Path, trained: Path, tmp_path: Path):
-    arguments = ["predict", trained, cohort / "001.png", "--threads", 1, "--maps"]
+    arguments = ["predict", trained, cohort / "001.png", "--threads", 1, "--maps", "--no-centre"]
     run(*arguments, "--out", tmp_path / "out", "--smooth", 1.5, "--size", 4)
     found, attention = pd.read_csv(tmp_path / "out" / "detections.csv"), np.load(tmp_path / "out" / "maps" / "001.npy")
     expected = candidates(attention, size=4, smooth=1.5)

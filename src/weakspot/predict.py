@@ -85,7 +85,8 @@ def predict(
     slices : of each image in turn, (axis, index): peaks are sought in this slice alone, the middle one for NaN
         Points have all coordinates, and masses are shares of the whole image's count; see
         `weakspot.detection.candidates_in`. Taken as ``spacing_mm`` is.
-    displaced_vox : (dims,) how far maps lie off, as `Run.displaced_vox`; they are moved back by whole voxels
+    displaced_vox : (dims,) how far maps lie off, as `Run.displaced_vox`
+        They are moved back by whole voxels, and points by the rest, within the image; not out of a slice.
     **detection : as for `weakspot.detection.peaks.candidates`
 
     Raises
@@ -116,6 +117,8 @@ def predict(
                 cropped = attention[window]
                 place = next(places)
                 found = candidates_in(cropped, place, next(spacings), **detection)
+                if displaced_vox is not None:
+                    found = replace(found, points=_by_the_rest(found.points, displaced_vox, cropped.shape, place))
                 if score == "mass" and _is_tied_to_size(run, network):
                     searched = cropped.size if place is None else cropped.size // cropped.shape[place[0]]
                     found = replace(found, scores=found.scores * (searched / math.prod(run.shape)))
@@ -130,6 +133,19 @@ def predict(
 def moved_back(attention: NDArray[np.float32], displaced_vox: Sequence[float]) -> NDArray[np.float32]:
     """Return a map (*spatial) moved back by how far it lies off (dims,), in whole voxels; zero where nothing was."""
     return np.asarray(ndimage.shift(attention, -np.rint(displaced_vox), order=0))
+
+
+def _by_the_rest(
+    points: NDArray[np.float64],
+    displaced_vox: Sequence[float],
+    shape: Sequence[int],
+    place: tuple[int, float] | None,
+) -> NDArray[np.float64]:
+    """Return points (n, dims) moved back by what whole voxels leave, within the image, and within its slice."""
+    rest = np.asarray(displaced_vox, float) - np.rint(displaced_vox)
+    if place is not None:
+        rest[place[0]] = 0
+    return np.asarray(np.clip(points - rest, 0, np.subtract(shape, 1)))
 
 
 def choose_method(run: Run, method: str | None = None) -> str:
