@@ -177,7 +177,7 @@ def _examples_figure(grids: "Grids", found: "Found", output: str) -> "Figure":
     for index in wanted:
         objects, kept = grids.truth[index].coordinates, found.evaluation.point.kept[image == index]
         hits = found.evaluation.point.matched[image == index][kept] >= 0
-        title = f"{len(objects)} there, {found.counts[index]:.1f} {output}"
+        title = f"{len(objects)} there, {round(found.counts[index], 1):g} {output}"
         attention, points = found.predictions[index].attention, found.points[index].coordinates[kept]
         panels.append(Panel(grids.images[index, 0], attention, objects, points, hits, title))
     return detections_figure(panels, 28)
