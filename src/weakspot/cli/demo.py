@@ -84,8 +84,10 @@ def demo(
                 run = train_on_grids(folder, network, grids, settings, chosen, report)
         except Interrupted as interrupted:
             raise Interrupted(f"{interrupted}; the same command goes on") from interrupted
-    with counting_bar("tuning", len(grids.val)) as advance:
-        tuned = tune_on_grids(run, grids.val, device=chosen, done=advance)
+    tuned = None
+    if objective == "regression":
+        with counting_bar("tuning", len(grids.val)) as advance:
+            tuned = tune_on_grids(run, grids.val, device=chosen, done=advance)
     if tuned is not None:
         keep_in(folder, tuned)  # for `weakspot predict`
     with counting_bar(f"finding {digit}s", len(grids.test)) as advance:
