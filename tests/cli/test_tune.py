@@ -140,7 +140,7 @@ def test_predict_follows_what_was_told(cohort: Path, copied: Path, tmp_path: Pat
 
     for options, smooth, by, message in (
         (["--count-by", "network"], 1.5, "network", "smoothed by 1.5 voxels"),
-        (["--smooth", 1.5], 1.5, "threshold", "detections of a score above"),
+        (["--smooth", 1.5], 1.5, "threshold", "a score above"),
         (["--smooth", 1], 1, "network", "counts are the network's"),
         (["--size", 4], 0, "network", "was tuned for cam maps and a maximum filter of 5 voxels; or cam maps"),
         (["--method", "grad"], 0, "network", "was tuned for"),

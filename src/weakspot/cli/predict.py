@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from weakspot.geometry import FloatArray
     from weakspot.predict_files import File, FileSettings, FoundInFile
     from weakspot.training.run import Run
+    from weakspot.tuning import Tuned
 
 Score = StrEnum("Score", ["height", "mass", "prominence"])
 CountBy = StrEnum("CountBy", ["network", "threshold"])
@@ -103,7 +104,7 @@ def predict(
     if count_by is not None and trained.objective != "regression":
         raise InputError(f"--count-by {count_by}: the network was trained to notice, not to count; leave it out")
     known = trained.displaced_vox if settings.method == choose_method(trained) else None
-    settings, threshold = _as_tuned(run, settings, smooth, count_by)
+    settings, tuned = _as_tuned(run, settings, smooth, count_by)
     if not (workers or scheduler or scheduler_file):
         found = _here(trained, files, settings)
     else:
@@ -130,8 +131,8 @@ def predict(
                 affines.append(one.affine)
             points[name] = Points(at, one.candidates.scores, world_mm=world if dims == 3 else None)
             outputs[name] = counts[name] = f"{one.count:.6g}"
-            if threshold is not None:
-                counts[name] = str(np.count_nonzero(one.candidates.scores > threshold))
+            if tuned is not None:
+                counts[name] = str(tuned.number_of(one.candidates.scores))
             if one.residual is not None:
                 residuals.append(abs(one.residual))
             if one.attention is not None:
@@ -151,7 +152,7 @@ def predict(
                 # By the counts as they are written, as `evaluate --counts` reads them.
                 kept = {name: each.first(int(whole_counts(counts[name]))) for name, each in points.items()}
                 write_points(draft / "counted.csv", kept, dims)
-            table = [(name, count, outputs[name])[: 2 if threshold is None else 3] for name, count in counts.items()]
+            table = [(name, count, outputs[name])[: 2 if tuned is None else 3] for name, count in counts.items()]
             write_table(draft / "counts.csv", ("id", "count", "network_count")[: len(table[0])], table)
             write_json(
                 draft / "predict.json",
@@ -166,8 +167,8 @@ def predict(
                     if settings.size_mm
                     else {"size": settings.size, "unit": "vox"},
                     "smoothed_vox": settings.smooth,
-                    "counted_by": "network" if threshold is None else "threshold",
-                    "threshold": threshold,
+                    "counted_by": "network" if tuned is None else "threshold",
+                    "threshold": tuned and tuned.threshold,
                     "slice_axis": settings.slice_axis,
                     "maps_lie_off_vox": known,
                     "maps_moved_back_vox": settings.displaced_vox and [round(each) for each in settings.displaced_vox],
@@ -193,8 +194,8 @@ def predict(
 
 def _as_tuned(
     run: Path, settings: "FileSettings", smooth: float | None, count_by: CountBy | None
-) -> "tuple[FileSettings, float | None]":
-    """Return the settings with the smoothing, and the score above which detections count, None for the network's."""
+) -> "tuple[FileSettings, Tuned | None]":
+    """Return the settings with the smoothing, and what counts the detections, None where the network does."""
     from weakspot.cli.console import say
     from weakspot.tuning import kept_in, sought_in
 
@@ -219,10 +220,10 @@ def _as_tuned(
     by_threshold = count_by == CountBy.threshold or (count_by is None and told.by_threshold)
     if told.sigma_vox and smooth is None:
         say(f"maps are smoothed by {told.sigma_vox:g} voxels, as counts told (--smooth 0)")
-    threshold = float("inf") if told.threshold is None else told.threshold
     if by_threshold:
-        say(f"detections of a score above {threshold:.4g} count, as counts told (--count-by network)")
-    return replace(settings, smooth=told.sigma_vox), threshold if by_threshold else None
+        above = "no detection counts" if told.threshold is None else f"a score above {told.threshold:.4g} counts"
+        say(f"{above}, as counts told (--count-by network)")
+    return replace(settings, smooth=told.sigma_vox), told if by_threshold else None
 
 
 def _here(trained: "Run", files: "list[File]", settings: "FileSettings") -> "Iterator[FoundInFile]":
