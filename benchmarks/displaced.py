@@ -4,7 +4,8 @@
     python benchmarks/displaced.py --run run --cohort nuclei/cohort.csv --points nuclei/points.csv --radius-vox 15
 
 Networks of the brain study (default condition, seed 0), whose work folders are needed, by the truth of their test
-images; or one of `weakspot train`, by the nearest detection of each object of its validation images within a radius.
+images; or one of `weakspot train`, by the nearest detection of each object of its validation images within a radius,
+in voxels of the images as they are.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import numpy as np
 from weakspot.data.cohort import read_cohort
 from weakspot.data.images import load_images
 from weakspot.data.points import read_points
+from weakspot.data.shrinking import carried_back
 from weakspot.devices import use_cpu
 from weakspot.evaluation.operating_point import whole_counts
 from weakspot.predict import choose_method, predict
@@ -62,7 +64,7 @@ def main() -> None:
 def _trained(folder: Path, table: Path, points: Path, radius: float) -> None:
     run, truth = load(folder), read_points(points)
     cohort = read_cohort(table).with_split("val")
-    store = load_images(cohort)
+    store = load_images(cohort, shrink=run.shrink)
     settings = from_dict(FitSettings, run.settings["fit"])
     method = choose_method(run)
     given = run.network, method, settings, Examples(store, cohort.counts, cohort.ids), run.shape
@@ -71,12 +73,14 @@ def _trained(folder: Path, table: Path, points: Path, radius: float) -> None:
     for name, found in zip(cohort.ids, predict(run, images), strict=True):
         objects = truth.get(name, truth.none).coordinates
         places = found.candidates.points[: int(whole_counts(found.count))]
+        places = carried_back(places, run.shrink, np.multiply(store.shape, run.shrink).tolist())
         if len(places):
             apart = places - objects[:, None]
             nearest = apart[np.arange(len(objects)), np.linalg.norm(apart, axis=2).argmin(1)]
             offsets.append(nearest[np.linalg.norm(nearest, axis=1) < radius])
     by_truth = np.concatenate(offsets).mean(axis=0).tolist()
-    by_each = by_truth, displaced_by_maps(*given), displaced(*given)
+    seen = displaced_by_maps(*given), displaced(*given)
+    by_each = by_truth, *(each and np.multiply(each, run.shrink).tolist() for each in seen)
     print(f"| {folder.name}, {method} | {' | '.join(map(_text, by_each))} |")
 
 

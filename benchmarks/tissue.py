@@ -19,6 +19,7 @@ from weakspot.data.points import Points
 from weakspot.data.regions import TISSUES
 from weakspot.devices import use_cpu
 from weakspot.evaluation import evaluate
+from weakspot.networks import NetworkSettings
 from weakspot.predict import predict
 from weakspot.studies.brain import study_units
 from weakspot.studies.brain_data import Phantoms, Volumes, conventions_of, filter_size, read_volumes
@@ -27,7 +28,7 @@ from weakspot.studies.brain_settings import CONDITIONS, SLICE_AXIS, Sizes
 from weakspot.studies.brain_units import Training
 from weakspot.studies.units import Place
 from weakspot.training.displaced import displaced_by_maps
-from weakspot.training.run import NetworkSettings, Run, load, train
+from weakspot.training.run import Run, load, train
 from weakspot.training.settings import FitSettings, Images
 
 

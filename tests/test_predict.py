@@ -11,10 +11,11 @@ from weakspot.attention.memory import peak_bytes
 from weakspot.data.images import ImageStore
 from weakspot.detection import candidates
 from weakspot.errors import InputError
+from weakspot.networks import NetworkSettings
 from weakspot.predict import predict
 from weakspot.training.displaced import displaced
 from weakspot.training.recipes import choose_recipe
-from weakspot.training.run import NetworkSettings, Run
+from weakspot.training.run import Run
 from weakspot.training.settings import Examples, FitSettings
 
 SHAPE = (60, 44)

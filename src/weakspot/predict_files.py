@@ -6,13 +6,14 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from weakspot.data.images import read_placed, scaled
+from weakspot.data.images import read_placed
 from weakspot.data.scan_files import ScanWarning
+from weakspot.data.shrinking import carried_back
 from weakspot.detection.peaks import SIZE_VOX, Candidates
 from weakspot.devices import use_cpu
 from weakspot.errors import InputError
@@ -82,17 +83,22 @@ class FoundInFile:
     identifier : of the file
     problem : why there is nothing else, or None
     affine : (4, 4) of a scan
-    count, candidates, tile, residual : as of `weakspot.predict.Prediction`
-    attention : the map, where it was to be kept
+    shape : of the image as it is stored
+    count, candidates, tile, residual : as of `weakspot.predict.Prediction`, points being voxel indices of that image
+    attention : the map as the network sees the image, where it was to be kept
+        Of a smaller grid where images are shrunk, see `weakspot.data.shrinking.enlarged`.
+    spacing_mm : (dims,) of the map's voxels, None where it is not known
     warnings : what to warn of, where another process found it
     """
 
     identifier: str
     problem: str | None = None
     affine: FloatArray | None = None
+    shape: tuple[int, ...] = ()
     count: float = float("nan")
     candidates: Candidates | None = None
     attention: NDArray[np.float32] | None = None
+    spacing_mm: FloatArray | None = None
     tile: tuple[int, ...] | None = None
     residual: float | None = None
     warnings: tuple[str, ...] = ()
@@ -107,35 +113,31 @@ def blocks(files: Sequence[File], dims: int) -> list[tuple[File, ...]]:
 def predict_files(run: Run, files: Sequence[File], settings: FileSettings) -> Iterator[FoundInFile]:
     """Yield what is in each file; those that cannot be read come as soon as that is known."""
     broken: list[FoundInFile] = []
-    read: list[tuple[File, FloatArray | None]] = []
+    read: list[FoundInFile] = []  # what is known of them before they are searched
+    places: list[tuple[int, float]] = []
 
     def images() -> Iterator[NDArray[np.float32]]:
         for file in files:
             try:
                 image = read_placed(file.path, settings.volume, settings.nonfinite)
-                run.check(image.stored)
-                if settings.size_mm is not None and image.affine is None and file.spacing_mm is None:
+                values = run.ready(image.stored)
+                spacing = file.spacing_mm if image.affine is None else spacing_of(image.affine)
+                if settings.size_mm is not None and spacing is None:
                     raise InputError("its voxels have no known size in mm: give --size in voxels")
+                shape = image.stored.shape[1:]
                 if settings.slice_axis is not None:
-                    slice_index(file.slice_index, image.stored.shape[1 + settings.slice_axis])
-                values = scaled(image.stored)
+                    slice_index(file.slice_index, shape[settings.slice_axis])
             except InputError as error:
                 broken.append(FoundInFile(file.identifier, str(error)))
             except MemoryError as error:
                 broken.append(FoundInFile(file.identifier, f"{file.path}: memory does not hold it ({error})"))
             else:
-                read.append((file, image.affine))
+                in_mm = None if spacing is None else np.multiply(spacing, run.shrink)
+                read.append(FoundInFile(file.identifier, affine=image.affine, shape=shape, spacing_mm=in_mm))
+                places.append((cast(int, settings.slice_axis), file.slice_index))
                 yield values
 
-    def spacings() -> Iterator[Any]:
-        for index in itertools.count():
-            file, affine = read[index]
-            yield file.spacing_mm if affine is None else spacing_of(affine)
-
-    def places() -> Iterator[tuple[int, float]]:
-        for index in itertools.count():
-            yield cast(int, settings.slice_axis), read[index][0].slice_index
-
+    spacings = (cast(FloatArray, read[index].spacing_mm) for index in itertools.count())
     predictions = predict(
         run,
         images(),
@@ -143,8 +145,8 @@ def predict_files(run: Run, files: Sequence[File], settings: FileSettings) -> It
         settings.device,
         tile=settings.tile,
         memory_gb=settings.memory_gb,
-        spacing_mm=None if settings.size_mm is None else spacings(),
-        slices=None if settings.slice_axis is None else places(),
+        spacing_mm=None if settings.size_mm is None else spacings,
+        slices=None if settings.slice_axis is None else (places[index] for index in itertools.count()),
         displaced_vox=settings.displaced_vox,
         size=settings.size_mm or settings.size,
         score=settings.score,
@@ -153,14 +155,20 @@ def predict_files(run: Run, files: Sequence[File], settings: FileSettings) -> It
     done = 0
     try:
         for each in predictions:
-            file, affine = read[done]
-            attention = each.attention if settings.keep_maps else None
-            yield FoundInFile(
-                file.identifier, None, affine, each.count, each.candidates, attention, each.tile, each.residual
+            known = read[done]
+            yield replace(
+                known,
+                count=each.count,
+                candidates=replace(
+                    each.candidates, points=carried_back(each.candidates.points, run.shrink, known.shape)
+                ),
+                attention=each.attention if settings.keep_maps else None,
+                tile=each.tile,
+                residual=each.residual,
             )
             done += 1
     except InputError as error:  # such as memory that does not suffice for one image
-        seen = {each.identifier for each in broken} | {file.identifier for file, _ in read[:done]}
+        seen = {each.identifier for each in broken} | {each.identifier for each in read[:done]}
         yield from (FoundInFile(file.identifier, str(error)) for file in files if file.identifier not in seen)
     yield from broken
 

@@ -17,7 +17,6 @@ from weakspot.detection.smoothing import as_good, root_differences, sigmas_for, 
 from weakspot.errors import InputError
 from weakspot.evaluation.operating_point import whole_counts
 from weakspot.files import write_text
-from weakspot.geometry import spacing_of
 from weakspot.predict_files import File, FileSettings, blocks, predict_files
 from weakspot.seeding import generator
 from weakspot.settings import from_dict, json_ready, to_dict
@@ -114,16 +113,14 @@ def tune(
     for block in blocks(files, run.architecture.dims):
         if voxels >= _MOST_VOXELS and len(scores) >= LEAST:
             break
-        by_name = {file.identifier: file for file in block}
+        within = {file.identifier: file.slice_index for file in block}
         for each in predict_files(run, block, plain):
             done()
             if each.attention is None:
                 leave_out(f"id {each.identifier}: {each.problem}")
                 continue
-            file, spacing = by_name[each.identifier], None
-            if settings.size_mm is not None:
-                spacing = file.spacing_mm if each.affine is None else spacing_of(each.affine)
-            place = None if settings.slice_axis is None else (settings.slice_axis, file.slice_index)
+            spacing = None if settings.size_mm is None else each.spacing_mm
+            place = None if settings.slice_axis is None else (settings.slice_axis, within[each.identifier])
             size = settings.size_mm or settings.size
             scores.append(scores_at(sigmas, each.attention, place, spacing_mm=spacing, size=size))
             counted.append(counts[each.identifier])

@@ -207,7 +207,7 @@ def test_scans_that_cannot_be_used_do_not_stop_the_others(cohort: Path, trained:
     assert counts["id"].tolist() == ["nan", "four", "nowhere", "small", "constant", "002"]
 
 
-@pytest.mark.parametrize("where", ["weakspot.predict_files.scaled", "weakspot.predict.candidates_in"])
+@pytest.mark.parametrize("where", ["weakspot.training.run.scaled", "weakspot.predict.candidates_in"])
 def test_a_scan_that_memory_does_not_hold_stops_no_other(
     cohort: Path, trained: Path, tmp_path: Path, monkeypatch, where: str
 ):

@@ -15,9 +15,10 @@ from tests.attention.test_displacement import blob
 from tests.training.test_fit import FAST, disks
 from weakspot.data.images import ImageStore
 from weakspot.errors import InputError
+from weakspot.networks import NetworkSettings
 from weakspot.training.displaced import displaced, displaced_by_maps
-from weakspot.training.run import FORMAT, NetworkSettings, Run, fingerprint, load, train
-from weakspot.training.settings import Examples, FitSettings
+from weakspot.training.run import FORMAT, Run, load, train
+from weakspot.training.settings import Examples, FitSettings, fingerprint
 
 ARCHITECTURE = NetworkSettings("base", 2, 2)
 
@@ -93,14 +94,14 @@ def test_floats_of_another_scale_are_refused_and_dark_integers_are_not(folder: P
     examples = Examples(ImageStore((*[np.full((1, 2, 2), 0.1)] * 149, np.full((1, 2, 3), 0.7))), np.zeros(150, int), ())
     assert examples.highest_value() == np.float32(0.7)  # of the last of many
     dark = replace(read, settings={"result": {"highest_value": 0.001}})
-    dark.check(np.full((1, 24, 24), 65535, np.uint16))
-    dark.check(np.full((1, 24, 24), 0.049, np.float32))
+    dark.ready(np.full((1, 24, 24), 65535, np.uint16))
+    dark.ready(np.full((1, 24, 24), 0.049, np.float32))
     with pytest.raises(InputError, match=r"go up to 0\.06, those of the training images to 0\.001: bring it"):
-        dark.check(np.full((1, 24, 24), 0.06, np.float32))
+        dark.ready(np.full((1, 24, 24), 0.06, np.float32))
     below = replace(read, settings={"result": {"highest_value": -0.5}})  # what is below 0 tells no scale
-    below.check(np.full((1, 24, 24), -0.5, np.float32))
+    below.ready(np.full((1, 24, 24), -0.5, np.float32))
     for unknown in ({}, {"result": {}}, {"result": {"highest_value": None}}):
-        replace(read, settings=unknown).check(np.full((1, 24, 24), 1e9, np.float32))
+        replace(read, settings=unknown).ready(np.full((1, 24, 24), 1e9, np.float32))
 
 
 def test_counts_may_be_means_of_several_raters(tmp_path: Path):

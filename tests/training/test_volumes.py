@@ -21,11 +21,11 @@ from weakspot.data.images import load_images
 from weakspot.data.scan_files import ScanWarning
 from weakspot.data.scans import write_scan
 from weakspot.errors import InputError
-from weakspot.networks import build, normalisation
+from weakspot.networks import NetworkSettings, build, normalisation
 from weakspot.training import memory
 from weakspot.training.fit import fit
 from weakspot.training.initial import fit_head
-from weakspot.training.run import NetworkSettings, load, train
+from weakspot.training.run import load, train
 from weakspot.training.settings import FitSettings
 
 

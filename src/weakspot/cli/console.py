@@ -56,6 +56,19 @@ def in_voxels(values: Sequence[float]) -> str:
     return ", ".join(f"{each:+.1f}" for each in values)
 
 
+def whole_numbers(option: str, text: str, otherwise: str = "") -> tuple[int, ...]:
+    """Return the numbers that an option gives: one, or one for each axis."""
+    try:
+        numbers = tuple(map(int, text.split(",")))
+        if min(numbers) < 1:
+            raise ValueError(text)
+    except ValueError as error:
+        raise InputError(
+            f"{option} {text!r}: expected {otherwise}a whole number above 0, or one for each axis (96,96,64)"
+        ) from error
+    return numbers
+
+
 def warn(line: str) -> None:
     """Print a line about something that may be wrong."""
     print(f"warning: {line}", file=sys.stderr, flush=True)

@@ -53,8 +53,8 @@ def demo(
     from weakspot.studies.recording import of_tuning
     from weakspot.training.interrupt import Interrupted
     from weakspot.training.objectives import choose_objective
-    from weakspot.training.run import fingerprint, load
-    from weakspot.training.settings import FitSettings
+    from weakspot.training.run import load
+    from weakspot.training.settings import FitSettings, fingerprint
     from weakspot.tuning import keep_in
 
     started = time.monotonic()

@@ -79,6 +79,7 @@ def predict(
     from weakspot.data.points import Points, write_points
     from weakspot.data.problems import refuse
     from weakspot.data.scans import mixed_grids, write_scan
+    from weakspot.data.shrinking import enlarged
     from weakspot.data.tables import write_table
     from weakspot.devices import cores, use_cpu
     from weakspot.evaluation.operating_point import whole_counts
@@ -137,10 +138,11 @@ def predict(
                 residuals.append(abs(one.residual))
             if one.attention is not None:
                 (draft / "maps").mkdir(exist_ok=True)
+                attention = enlarged(one.attention, trained.shrink, one.shape)
                 if dims == 3:
-                    write_scan(draft / "maps" / f"{name}.nii.gz", one.attention, one.affine)
+                    write_scan(draft / "maps" / f"{name}.nii.gz", attention, one.affine)
                 else:
-                    np.save(draft / "maps" / f"{name}.npy", one.attention)
+                    np.save(draft / "maps" / f"{name}.npy", attention)
             if one.tile:
                 tiled[one.tile] += 1
         if len(problems) == len(cohort) > 1 and len(set(problems.values())) == 1:
@@ -173,6 +175,7 @@ def predict(
                     "maps_lie_off_vox": known,
                     "maps_moved_back_vox": settings.displaced_vox and [round(each) for each in settings.displaced_vox],
                     "coordinates": "voxel indices of the image as stored, from 0; of scans, world mm (RAS+) too",
+                    "shrunk_by": trained.shrink,
                     "count_refers_to_shape": trained.shape,
                     "largest_count_residual": max(residuals, default=None),
                     "images": len(points),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from weakspot.cli.console import Nonfinite, in_voxels, say
+from weakspot.cli.console import Nonfinite, in_voxels, say, whole_numbers
 from weakspot.errors import InputError
 
 if TYPE_CHECKING:
@@ -63,14 +63,16 @@ class SeekOptions:
     def settings(self, run: Path, trained: "Run") -> "FileSettings":
         """Return how the maps of a run are made and searched, and tell of maps that are moved back."""
         from weakspot.data.geometry import axis_named
+        from weakspot.data.shrinking import check_slices_stay
         from weakspot.detection.peaks import SIZE_VOX
         from weakspot.devices import choose_device
         from weakspot.predict import choose_method
         from weakspot.predict_files import FileSettings
 
-        dims, sizes = trained.architecture.dims, _sizes(self.tile)
-        if isinstance(sizes, tuple) and len(sizes) != dims:
-            raise InputError(f"--tile {self.tile}: the network is of {dims}D images; give one size, or {dims}")
+        dims, tile = trained.architecture.dims, self.tile
+        sizes = tile if tile == "auto" else whole_numbers("--tile", tile, "auto, or ")
+        if tile != "auto" and len(sizes) not in (1, dims):
+            raise InputError(f"--tile {tile}: the network is of {dims}D images; give one size, or {dims}")
         method = choose_method(trained, self.method)
         known = trained.displaced_vox if method == choose_method(trained) else None
         if self.centre and known is None:
@@ -82,14 +84,17 @@ class SeekOptions:
         displaced = None if self.centre is False else known
         if displaced is not None and any(map(round, displaced)):
             say(f"maps lie {in_voxels(displaced)} voxels off, and are moved back (--no-centre)")
+        axis = None if self.slice_axis is None else axis_named(self.slice_axis, dims)
+        if axis is not None:
+            check_slices_stay(axis, trained.shrink)
         return FileSettings(
             method,
             str(choose_device(self.device)),
-            sizes,
+            sizes[0] if len(sizes) == 1 else sizes,
             self.memory_gb,
             self.size or SIZE_VOX,
             self.size_mm,
-            None if self.slice_axis is None else axis_named(self.slice_axis, dims),
+            axis,
             volume=self.volume,
             nonfinite=self.nonfinite,
             displaced_vox=displaced,
@@ -124,16 +129,3 @@ def files_of(cohort: "Cohort", settings: "FileSettings", dims: int) -> "list[Fil
         File(name, path.absolute(), None if stated is None else tuple(stated[index].tolist()), within[index])
         for index, (name, path) in enumerate(zip(cohort.ids, cohort.paths, strict=True))
     ]
-
-
-def _sizes(tile: str) -> str | int | tuple[int, ...]:
-    """Return the tile that an option names: auto, one size, or one for each axis."""
-    if tile == "auto":
-        return tile
-    try:
-        sizes = tuple(map(int, tile.split(",")))
-        if min(sizes) < 1:
-            raise ValueError(tile)
-    except ValueError as error:
-        raise InputError(f"--tile {tile!r}: expected auto, a number of voxels such as 96, or 96,96,64") from error
-    return sizes[0] if len(sizes) == 1 else sizes

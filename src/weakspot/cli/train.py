@@ -52,6 +52,14 @@ def train(
     init_from: Annotated[
         Path | None, typer.Option(help="Run folder to fine-tune, such as of another brain region.")
     ] = None,
+    shrink: Annotated[
+        str | None,
+        typer.Option(
+            help="Shrink images to means of blocks of so many voxels, such as 2 or 2,2,1, for objects much wider than "
+            "16 voxels: the networks see 8 to each side. predict does the same, and gives points in the image as it "
+            "is. As of --init-from unless given."
+        ),
+    ] = None,
     cache: Annotated[
         Path | None,
         typer.Option(help="Folder for decoded scans, read from there instead of being held in memory, and used again."),
@@ -76,18 +84,19 @@ def train(
     On several GPUs or processes: torchrun --nproc-per-node N -m weakspot train ...
     """
     from weakspot import processes
-    from weakspot.cli.console import say, training_bar
+    from weakspot.cli.console import say, training_bar, whole_numbers
     from weakspot.data.cohort import read_cohort, split_cohort
     from weakspot.data.geometry import axis_named, stated_slices
     from weakspot.data.images import load_together
+    from weakspot.data.shrinking import check_slices_stay, factors_for
     from weakspot.devices import choose_device, choose_precision, cores, use_cpu
     from weakspot.errors import InputError
-    from weakspot.networks.build import check_name
+    from weakspot.networks.build import NetworkSettings, check_name
     from weakspot.training.interrupt import Interrupted
     from weakspot.training.memory import check_memory
     from weakspot.training.objectives import choose_objective
     from weakspot.training.recipes import choose_recipe
-    from weakspot.training.run import NetworkSettings, check_free, is_complete, load
+    from weakspot.training.run import check_free, is_complete, load
     from weakspot.training.run import train as train_run
     from weakspot.training.settings import Examples, FitSettings
 
@@ -106,22 +115,30 @@ def train(
     begin_with = None if init_from is None else load(init_from)
     if begin_with is not None and begin_with.architecture.name != network:
         raise InputError(f"--init-from {init_from} is of {begin_with.architecture.name}, and --network is {network}")
+    factors = (1,) if begin_with is None else begin_with.shrink
+    if shrink is not None:
+        factors = whole_numbers("--shrink", shrink)
     check_free(out, resume)
     complete = is_complete(out)
     parts = split_cohort(read_cohort(cohort), seed, validation)[:2]
-    stores = load_together(parts, volume, nonfinite, cache)
+    stores = load_together(parts, volume, nonfinite, cache, factors)
     training, held_out = (Examples(store, part.counts, part.ids) for store, part in zip(stores, parts, strict=True))
     architecture = NetworkSettings(network, len(stores[0].shape), width, stores[0].channels)
     check_memory(architecture, settings, stores[0].shape, chosen)
+    factors = factors_for(factors, architecture.dims)
     axis = None if slice_axis is None else axis_named(slice_axis, architecture.dims)
     if axis is not None:
+        check_slices_stay(axis, factors)
         stated_slices(parts[1], axis)
     if processes.rank() == 0 and not complete:
         several = f", in {processes.size()} processes" if processes.size() > 1 else ""
-        say(f"{len(training.ids)} images to train on, {len(held_out.ids)} to validate, on {chosen}{several}")
+        size = "" if max(factors) == 1 else f", shrunk to {'x'.join(map(str, stores[0].shape))}"
+        say(f"{len(training.ids)} images to train on, {len(held_out.ids)} to validate{size}, on {chosen}{several}")
     try:
         with training_bar() as report:
-            run = train_run(out, architecture, training, held_out, settings, chosen, resume, report, begin_with)
+            run = train_run(
+                out, architecture, training, held_out, settings, chosen, resume, report, begin_with, factors
+            )
     except Interrupted as interrupted:
         raise Interrupted(f"{interrupted}; go on with --resume") from interrupted
     if complete:

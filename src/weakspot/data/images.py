@@ -17,6 +17,7 @@ from weakspot.data.formats import READERS, Stored
 from weakspot.data.problems import file_problem, reading, refuse
 from weakspot.data.scan_files import ENDINGS
 from weakspot.data.scans import is_scan, mixed_grids, read_scan, unit_range
+from weakspot.data.shrinking import shrunk
 from weakspot.data.volume_cache import cached
 from weakspot.errors import InputError
 from weakspot.geometry import FloatArray
@@ -138,7 +139,11 @@ class ImageStore:
 
 
 def load_images(
-    cohort: Cohort, volume: int | None = None, nonfinite: str = "reject", cache: Path | None = None
+    cohort: Cohort,
+    volume: int | None = None,
+    nonfinite: str = "reject",
+    cache: Path | None = None,
+    shrink: Sequence[int] = (1,),
 ) -> ImageStore:
     """Read all images of a cohort.
 
@@ -150,6 +155,8 @@ def load_images(
         Of scans, as for `weakspot.data.scans.read_scan`.
     cache
         A folder for decoded scans: they are mapped into memory from there, and not decoded again.
+    shrink
+        By how much, see `weakspot.data.shrinking.shrunk`.
 
     Raises
     ------
@@ -166,7 +173,7 @@ def load_images(
     problems: list[str] = []
     for identifier, path in zip(cohort.ids, cohort.paths, strict=True):
         try:
-            images[identifier] = _read_cached(path, volume, nonfinite, cache)
+            images[identifier] = _read_cached(path, volume, nonfinite, cache, tuple(shrink))
         except InputError as error:
             problems.append(f"id {identifier}: {error}")
     kinds = {
@@ -192,21 +199,29 @@ def load_images(
     return ImageStore(stored)
 
 
-def _read_cached(path: Path, volume: int | None, nonfinite: str, folder: Path | None) -> Image:
+def _read_cached(path: Path, volume: int | None, nonfinite: str, folder: Path | None, shrink: tuple[int, ...]) -> Image:
+    def read() -> Image:
+        image = read_placed(path, volume, nonfinite)
+        return image._replace(stored=shrunk(image.stored, shrink))
+
     if folder is None or not is_scan(path) or file_problem(path):
-        return read_placed(path, volume, nonfinite)
-    return Image(*cached(folder, path, (volume, nonfinite), lambda: read_placed(path, volume, nonfinite)))
+        return read()
+    return Image(*cached(folder, path, (volume, nonfinite, *shrink), read))
 
 
 def load_together(
-    cohorts: Sequence[Cohort], volume: int | None = None, nonfinite: str = "reject", cache: Path | None = None
+    cohorts: Sequence[Cohort],
+    volume: int | None = None,
+    nonfinite: str = "reject",
+    cache: Path | None = None,
+    shrink: Sequence[int] = (1,),
 ) -> list[ImageStore]:
     """Read the images of the parts of one cohort, checked as one, into stores that give batches of one shape.
 
     Parameters and errors are those of `load_images`.
     """
     together = Cohort(pd.concat([part.table for part in cohorts]), cohorts[0].folder)
-    whole = load_images(together, volume, nonfinite, cache)
+    whole = load_images(together, volume, nonfinite, cache, shrink)
     ends = np.cumsum([0, *map(len, cohorts)])
     return [ImageStore(whole.images[begin:end], whole.shape) for begin, end in itertools.pairwise(ends)]
 

@@ -1,6 +1,7 @@
 """Networks by name."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from torch import nn
@@ -62,3 +63,17 @@ def build(name: str, dims: int, width: int | None = None, in_channels: int = 1) 
         if value is not None and value < 1:
             raise InputError(f"{what} {value}: expected at least 1")
     return ARCHITECTURES[name](dims, width or DEFAULT_WIDTH[dims], in_channels)
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """What `build` is given."""
+
+    name: str
+    dims: int
+    width: int | None = None
+    in_channels: int = 1
+
+    def build(self) -> nn.Module:
+        """Return a new network."""
+        return build(self.name, self.dims, self.width, self.in_channels)

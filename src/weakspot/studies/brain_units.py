@@ -14,6 +14,7 @@ from weakspot.detection.peaks import SCORES
 from weakspot.devices import choose_device, choose_precision
 from weakspot.evaluation import evaluate
 from weakspot.evaluation.operating_point import whole_counts
+from weakspot.networks import NetworkSettings
 from weakspot.predict import Prediction, moved_back, predict
 from weakspot.settings import to_dict
 from weakspot.studies.brain_data import Phantoms, Volumes, conventions_of, filter_size, read_volumes
@@ -24,7 +25,7 @@ from weakspot.studies.units import Place
 from weakspot.training.displaced import displaced_by_maps
 from weakspot.training.memory import check_memory
 from weakspot.training.recipes import Recipe
-from weakspot.training.run import NetworkSettings, Run, load, train
+from weakspot.training.run import Run, load, train
 from weakspot.training.settings import FitSettings, Progress
 
 CURVE_FP = MAX_FP * np.linspace(0, 1, 61) ** 2  # where curves are kept: close together where they rise

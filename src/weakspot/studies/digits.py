@@ -16,10 +16,11 @@ from weakspot.detection import candidates
 from weakspot.detection.peaks import SCORES
 from weakspot.detection.smoothing import sigmas_for
 from weakspot.evaluation import Conventions, Evaluation, evaluate
+from weakspot.networks import NetworkSettings
 from weakspot.predict import Prediction, choose_method, predict
 from weakspot.scenes import make_scenes
 from weakspot.training.recipes import Recipe, choose_recipe
-from weakspot.training.run import NetworkSettings, Run, train
+from weakspot.training.run import Run, train
 from weakspot.training.settings import Examples, FitSettings, Progress
 from weakspot.tuning import Sought, Tuned, scores_at, tuned_by
 

@@ -9,13 +9,14 @@ import numpy as np
 from weakspot.data.digits import Grids
 from weakspot.detection.peaks import SCORES
 from weakspot.devices import choose_device
+from weakspot.networks import NetworkSettings
 from weakspot.settings import to_dict
 from weakspot.studies.digits import Found, examples, find_on_grids, tune_on_grids
 from weakspot.studies.mnist_data import MnistSettings, digit_data
 from weakspot.studies.readings import readings, unevenness
 from weakspot.studies.recording import keep_map, keep_picture, of_evaluation, of_training, of_tuning, short
 from weakspot.studies.units import Place
-from weakspot.training.run import NetworkSettings, load, train
+from weakspot.training.run import load, train
 from weakspot.training.settings import FitSettings, Progress
 
 CURVE_FP = 5 * np.linspace(0, 1, 61) ** 2  # where curves are kept: close together where they rise

@@ -7,8 +7,8 @@ import torch
 
 from weakspot.devices import available_memory
 from weakspot.errors import InputError
+from weakspot.networks import NetworkSettings
 from weakspot.networks.build import DEFAULT_WIDTH
-from weakspot.training.run import NetworkSettings
 from weakspot.training.settings import FitSettings
 
 _STEP_BYTES = 45.0  # a voxel and filter of the first scale; 35 to 66 were measured of the architectures, in 2D and 3D

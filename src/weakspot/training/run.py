@@ -25,36 +25,23 @@ from torch import nn
 import weakspot
 from weakspot import processes
 from weakspot.attention.methods import DEFAULT_METHOD
-from weakspot.data.images import SCALES, highest_value
+from weakspot.data.images import SCALES, highest_value, scaled
+from weakspot.data.shrinking import shrunk
 from weakspot.devices import is_out_of_memory
 from weakspot.errors import InputError
 from weakspot.files import write_text
-from weakspot.networks import build
+from weakspot.networks import NetworkSettings
 from weakspot.networks.blocks import Head
 from weakspot.settings import differences, from_dict, to_dict
 from weakspot.training.displaced import displaced_if_memory_allows
 from weakspot.training.environment import note_change_of_environment, note_environment
 from weakspot.training.fit import fit
 from weakspot.training.objectives import choose_objective
-from weakspot.training.settings import Examples, FitSettings, Progress
+from weakspot.training.settings import Examples, FitSettings, Progress, fingerprint
 from weakspot.training.state import WEIGHTS, write_tensors
 
 FORMAT = 1
 _SETTINGS, _LOG = "settings.json", "log.csv"
-
-
-@dataclass(frozen=True)
-class NetworkSettings:
-    """What `weakspot.networks.build` is given."""
-
-    name: str
-    dims: int
-    width: int | None = None
-    in_channels: int = 1
-
-    def build(self) -> nn.Module:
-        """Return a new network."""
-        return build(self.name, self.dims, self.width, self.in_channels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +84,13 @@ class Run:
         """The ids of the images that the network was validated on; none in runs that do not tell."""
         return frozenset(self.settings.get("result", {}).get("validation_ids", ()))
 
-    def check(self, image: NDArray[Any]) -> None:
-        """Refuse an image of another kind than the training images.
+    @property
+    def shrink(self) -> tuple[int, ...]:
+        """By how much images are shrunk along each axis (dims,) before the network sees them."""
+        return tuple(self.settings.get("data", {}).get("shrink", (1,) * self.architecture.dims))
+
+    def ready(self, image: NDArray[Any]) -> NDArray[np.float32]:
+        """Return an image as the network sees it, shrunk and scaled, or refuse it.
 
         Parameters
         ----------
@@ -116,6 +108,7 @@ class Run:
                 f"{given[0]}D with {given[1]} channels, and the network was trained in {expected[0]}D with "
                 f"{expected[1]} channels: convert the image"
             )
+        image = shrunk(image, self.shrink)
         known = self.highest_value
         if (
             known is not None
@@ -127,6 +120,7 @@ class Run:
                 f"its values go up to {value:.4g}, those of the training images to {known:.4g}: bring it to their "
                 "scale (floats are taken as they are, integers are divided by the largest of their type)"
             )
+        return scaled(image)
 
 
 def train(
@@ -139,6 +133,7 @@ def train(
     resume: bool = False,
     report: Callable[[Progress], None] = lambda progress: None,
     init_from: Run | None = None,
+    shrink: Sequence[int] | None = None,
 ) -> Run:
     """Train a network into the folder ``out``, which appears when it is complete.
 
@@ -151,6 +146,7 @@ def train(
     resume : go on with what was cut off, if anything was; a complete run of the same settings and data is read
     init_from : a trained run of the same architecture, whose weights to begin with
         Where counts are means over images times their size, the head's weights grow with the size of the images.
+    shrink : (dims,) by how much the images were shrunk, if they were; kept for `Run.ready`
 
     Raises
     ------
@@ -175,6 +171,8 @@ def train(
             "fingerprint": fingerprint(training, validation),
         },
     }
+    if shrink is not None and max(shrink) > 1:
+        described["data"]["shrink"] = list(shrink)
     if start is not None:
         described["init_from"] = hashlib.sha256(
             b"".join(each.numpy().tobytes() for each in start.values())
@@ -330,6 +328,8 @@ def load(folder: Path) -> Run:
             raise ValueError(f"maps displaced by {run.displaced_vox} in {architecture.dims}D")
         if run.highest_value is not None and not math.isfinite(run.highest_value):
             raise ValueError(f"training images up to {run.highest_value}")
+        if len(run.shrink) != architecture.dims or min(map(operator.index, run.shrink)) < 1:
+            raise ValueError(f"images shrunk by {run.shrink} in {architecture.dims}D")
     except PermissionError as error:
         raise InputError(f"{error.filename or folder} may not be read by this user: ask its owner for leave") from error
     except InputError:
@@ -386,15 +386,3 @@ def _finish(
     writer.writerows(history)
     write_text(partial / _LOG, table.getvalue())
     write_text(partial / _SETTINGS, json.dumps(described, indent=2) + "\n")
-
-
-def fingerprint(*sets: Examples) -> str:
-    """Return a hash of the images and counts, in their order; a run folder's settings keep it."""
-    digest = hashlib.sha256()
-    for examples in sets:
-        whole = np.asarray(examples.counts, "<i8")  # as they were hashed when all were
-        counts = whole if (whole == examples.counts).all() else np.asarray(examples.counts, "<f8")
-        digest.update(np.ascontiguousarray(counts).tobytes())
-        for index in range(len(examples.images)):
-            digest.update(examples.images.batch(np.array([index])).tobytes())
-    return digest.hexdigest()[:16]

@@ -1,5 +1,6 @@
 """What a training is given, and what it tells while it lasts."""
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -38,6 +39,18 @@ class Examples:
     def highest_value(self) -> float:
         """Return the highest value of all images."""
         return max(float(self.images.batch(np.array([index])).max()) for index in range(len(self.images)))
+
+
+def fingerprint(*sets: Examples) -> str:
+    """Return a hash of the images and counts, in their order; a run folder's settings keep it."""
+    digest = hashlib.sha256()
+    for examples in sets:
+        whole = np.asarray(examples.counts, "<i8")  # as they were hashed when all were
+        counts = whole if (whole == examples.counts).all() else np.asarray(examples.counts, "<f8")
+        digest.update(np.ascontiguousarray(counts).tobytes())
+        for index in range(len(examples.images)):
+            digest.update(examples.images.batch(np.array([index])).tobytes())
+    return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True)
