@@ -18,10 +18,10 @@ import numpy as np
 from weakspot.data.cohort import read_cohort
 from weakspot.data.images import load_images
 from weakspot.data.points import read_points
-from weakspot.data.shrinking import carried_back
 from weakspot.devices import use_cpu
 from weakspot.evaluation.operating_point import whole_counts
-from weakspot.predict import choose_method, predict
+from weakspot.predict import choose_method
+from weakspot.predict_files import File, FileSettings, predict_files
 from weakspot.settings import from_dict
 from weakspot.studies import brain
 from weakspot.studies.brain_data import read_volumes
@@ -69,11 +69,11 @@ def _trained(folder: Path, table: Path, points: Path, radius: float) -> None:
     method = choose_method(run)
     given = run.network, method, settings, Examples(store, cohort.counts, cohort.ids), run.shape
     offsets = []
-    images = (store.batch([index])[0] for index in range(len(store)))
-    for name, found in zip(cohort.ids, predict(run, images), strict=True):
-        objects = truth.get(name, truth.none).coordinates
+    files = [File(name, path) for name, path in zip(cohort.ids, cohort.paths, strict=True)]
+    for found in predict_files(run, files, FileSettings()):
+        assert found.candidates is not None
+        objects = truth.get(found.identifier, truth.none).coordinates
         places = found.candidates.points[: int(whole_counts(found.count))]
-        places = carried_back(places, run.shrink, np.multiply(store.shape, run.shrink).tolist())
         if len(places):
             apart = places - objects[:, None]
             nearest = apart[np.arange(len(objects)), np.linalg.norm(apart, axis=2).argmin(1)]

@@ -240,6 +240,20 @@ def test_maps_are_moved_back_by_how_far_the_run_says_that_they_lie_off(cohort: P
     assert not (tmp_path / "never").exists()
 
 
+def test_a_network_that_has_learnt_little_is_told(cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    arguments = ["train", cohort / "cohort.csv", *QUICK, "--network", "gp_unet_no_residual"]
+    monkeypatch.setattr("weakspot.cli.train._LITTLE", 0.0)
+    said = run(*arguments, "--out", tmp_path / "one")
+    assert "hardly better than a constant. It sees 16 voxels to each side" in said.stderr
+    result = json.loads((tmp_path / "one" / "settings.json").read_text())["result"]
+    told = f"loss {result['validation_loss']:.4g}, of a constant guess {result['constant_loss']:.4g}; "
+    assert told in said.stdout
+    # Of the 16 images to train on, validation takes a share: 0 to 3 squares, with equal chances.
+    assert 0.5 < result["constant_loss"] < 4
+    monkeypatch.setattr("weakspot.cli.train._LITTLE", 1.001 * result["validation_loss"] / result["constant_loss"])
+    assert "hardly better" not in run(*arguments, "--out", tmp_path / "other").stderr
+
+
 def test_no_map_is_written_outside_of_the_folder(cohort: Path, trained: Path, tmp_path: Path):
     table = tmp_path / "cohort.csv"
     rows = [f"{name},{cohort / '000.png'}" for name in (tmp_path / "absolute", "../../up", "a\\b", "fine")]

@@ -73,7 +73,8 @@ def predict(
     Parameters
     ----------
     run : of `weakspot.training.run.load`
-    images : each (channels, *spatial)
+    images : each (channels, *spatial), as of `Run.ready`
+        Points, maps and sizes are in voxels of these; `weakspot.predict_files` carries points back to the image.
     method : a key of `weakspot.attention.METHODS`; unless given, the one that the architecture was made for
     device : where to compute
     batch_size : images at once, at most

@@ -45,7 +45,7 @@ class File:
 
 @dataclass(frozen=True)
 class FileSettings:
-    """How files are read and predicted.
+    """How files are read and predicted; voxels are those that the network sees, of shrunk images where it does.
 
     Attributes
     ----------

@@ -17,6 +17,7 @@ from weakspot.data.images import ImageStore
 from weakspot.errors import InputError
 from weakspot.networks import NetworkSettings
 from weakspot.training.displaced import displaced, displaced_by_maps
+from weakspot.training.objectives import constant_loss
 from weakspot.training.run import FORMAT, Run, load, train
 from weakspot.training.settings import Examples, FitSettings, fingerprint
 
@@ -44,6 +45,15 @@ def test_a_run_reads_back_as_it_was(folder: Path, tmp_path: Path):
         assert torch.equal(read.network(images).count, fresh.network(images).count)
     assert (read.architecture, read.objective, read.shape) == (ARCHITECTURE, "regression", (24, 24))
     assert (folder / "weights.safetensors").read_bytes() == (tmp_path / "again" / "weights.safetensors").read_bytes()
+
+
+def test_the_loss_of_a_constant_guess(folder: Path):
+    known, new = disks(16, 0).counts, disks(8, 9).counts
+    expected = np.mean((new - known.mean()) ** 2)
+    assert load(folder).settings["result"]["constant_loss"] == pytest.approx(expected, rel=1e-6)
+    # Three of four have something: log-odds of 3.5 to 1.5, so a probability of 0.7.
+    by_hand = -(np.log(0.7) + np.log(0.3)) / 2
+    assert constant_loss("classification", [0, 1, 5, 2.5], [3, 0]) == pytest.approx(by_hand, rel=1e-6)
 
 
 def test_how_far_maps_lie_off_is_told_by_mirrored_validation_images(
@@ -266,6 +276,10 @@ def test_what_is_no_run_folder_is_refused_with_a_reason(folder: Path, tmp_path: 
         ("fit", "objective", "foo"),
         ("data", "shape", ["a", 2]),
         ("data", "shape", [24]),
+        ("data", "shrink", [2]),
+        ("data", "shrink", [0, 2]),
+        ("data", "shrink", "22"),
+        ("data", "shrink", 2),
         ("result", "highest_value", "bright"),
         ("result", "highest_value", float("nan")),
         ("result", "displaced_vox", [1.0]),

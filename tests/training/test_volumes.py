@@ -20,6 +20,7 @@ from weakspot.data.cohort import cohort_of_images
 from weakspot.data.images import load_images
 from weakspot.data.scan_files import ScanWarning
 from weakspot.data.scans import write_scan
+from weakspot.data.shrinking import factors_for, shrunk
 from weakspot.errors import InputError
 from weakspot.networks import NetworkSettings, build, normalisation
 from weakspot.training import memory
@@ -160,6 +161,11 @@ def test_scans_out_of_the_cache_are_those_that_were_read(scans: Path, tmp_path: 
     store = load_images(cohort, cache=folder)
     assert np.ptp(store.images[cohort.ids.index("3")]) == 0
     assert len(list(folder.glob("*.npy"))) == 25
+    for factors, files in (((2,), 49), ((2, 2, 2), 49), ((2, 1, 1), 73), ((1, 1, 1), 73)):
+        store = load_images(cohort, cache=folder, shrink=factors)
+        assert store.shape == tuple(12 // by for by in factors_for(factors, 3))
+        assert np.array_equal(store.images[0], shrunk(load_images(cohort).images[0], factors))
+        assert len(list(folder.glob("*.npy"))) == files
     (scans / "4.nii.gz").write_bytes(b"damaged")
     with pytest.raises(InputError, match=r"id 4: .*4\.nii\.gz"):
         load_images(cohort, cache=folder)

@@ -57,7 +57,7 @@ def in_voxels(values: Sequence[float]) -> str:
 
 
 def whole_numbers(option: str, text: str, otherwise: str = "") -> tuple[int, ...]:
-    """Return the numbers that an option gives: one, or one for each axis."""
+    """Return the numbers above 0 that an option gives: one, or one for each axis; ``otherwise``: what else it takes."""
     try:
         numbers = tuple(map(int, text.split(",")))
         if min(numbers) < 1:

@@ -176,6 +176,7 @@ def predict(
                     "maps_moved_back_vox": settings.displaced_vox and [round(each) for each in settings.displaced_vox],
                     "coordinates": "voxel indices of the image as stored, from 0; of scans, world mm (RAS+) too",
                     "shrunk_by": trained.shrink,
+                    "sizes_refer_to": "voxels of the image as the network sees it, shrunk by shrunk_by",
                     "count_refers_to_shape": trained.shape,
                     "largest_count_residual": max(residuals, default=None),
                     "images": len(points),

@@ -69,10 +69,13 @@ class SeekOptions:
         from weakspot.predict import choose_method
         from weakspot.predict_files import FileSettings
 
-        dims, tile = trained.architecture.dims, self.tile
-        sizes = tile if tile == "auto" else whole_numbers("--tile", tile, "auto, or ")
-        if tile != "auto" and len(sizes) not in (1, dims):
-            raise InputError(f"--tile {tile}: the network is of {dims}D images; give one size, or {dims}")
+        dims = trained.architecture.dims
+        tile: str | tuple[int, ...] = self.tile
+        if self.tile != "auto":
+            tile = whole_numbers("--tile", self.tile, "auto, ")
+            if len(tile) not in (1, dims):
+                raise InputError(f"--tile {self.tile}: the network is of {dims}D images; give one size, or {dims}")
+            tile *= dims if len(tile) == 1 else 1
         method = choose_method(trained, self.method)
         known = trained.displaced_vox if method == choose_method(trained) else None
         if self.centre and known is None:
@@ -90,7 +93,7 @@ class SeekOptions:
         return FileSettings(
             method,
             str(choose_device(self.device)),
-            sizes[0] if len(sizes) == 1 else sizes,
+            tile,
             self.memory_gb,
             self.size or SIZE_VOX,
             self.size_mm,

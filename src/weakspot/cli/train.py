@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from weakspot.data.cohort import Cohort
     from weakspot.training.run import Run
 
+_LITTLE = 0.9  # of a constant guess's loss: what is not below has learnt little
+
 
 @among_processes
 def train(
@@ -55,9 +57,9 @@ def train(
     shrink: Annotated[
         str | None,
         typer.Option(
-            help="Shrink images to means of blocks of so many voxels, such as 2 or 2,2,1, for objects much wider than "
-            "16 voxels: the networks see 8 to each side. predict does the same, and gives points in the image as it "
-            "is. As of --init-from unless given."
+            help="Shrink images by this factor, or one for each axis (2,2,1), to means of blocks: for objects much "
+            "wider than 16 voxels, as the networks see 8 to each side. predict does the same, and gives points in the "
+            "image as it is. That of --init-from unless given."
         ),
     ] = None,
     cache: Annotated[
@@ -84,7 +86,7 @@ def train(
     On several GPUs or processes: torchrun --nproc-per-node N -m weakspot train ...
     """
     from weakspot import processes
-    from weakspot.cli.console import say, training_bar, whole_numbers
+    from weakspot.cli.console import say, training_bar, warn, whole_numbers
     from weakspot.data.cohort import read_cohort, split_cohort
     from weakspot.data.geometry import axis_named, stated_slices
     from weakspot.data.images import load_together
@@ -115,9 +117,13 @@ def train(
     begin_with = None if init_from is None else load(init_from)
     if begin_with is not None and begin_with.architecture.name != network:
         raise InputError(f"--init-from {init_from} is of {begin_with.architecture.name}, and --network is {network}")
-    factors = (1,) if begin_with is None else begin_with.shrink
+    factors: tuple[int, ...] = (1,)
     if shrink is not None:
         factors = whole_numbers("--shrink", shrink)
+    elif begin_with is not None and max(begin_with.shrink) > 1:
+        factors = begin_with.shrink
+    if slice_axis is not None:
+        check_slices_stay(axis_named(slice_axis, 3), factors_for(factors, 3))
     check_free(out, resume)
     complete = is_complete(out)
     parts = split_cohort(read_cohort(cohort), seed, validation)[:2]
@@ -128,7 +134,6 @@ def train(
     factors = factors_for(factors, architecture.dims)
     axis = None if slice_axis is None else axis_named(slice_axis, architecture.dims)
     if axis is not None:
-        check_slices_stay(axis, factors)
         stated_slices(parts[1], axis)
     if processes.rank() == 0 and not complete:
         several = f", in {processes.size()} processes" if processes.size() > 1 else ""
@@ -145,7 +150,13 @@ def train(
         say(f"{out} is complete: nothing to train")
     elif processes.rank() == 0:
         said = "" if run.displaced_vox is None else f"; maps lie {in_voxels(run.displaced_vox)} voxels off"
-        say(f"best validation loss {run.settings['result']['validation_loss']:.4g}{said}; written to {out}")
+        loss, constant = (run.settings["result"][name] for name in ("validation_loss", "constant_loss"))
+        say(f"best validation loss {loss:.4g}, of a constant guess {constant:.4g}{said}; written to {out}")
+        if loss > _LITTLE * constant:
+            warn(
+                f"the network guesses hardly better than a constant. It sees {run.network.halo} voxels to each side: "
+                "for objects much wider than that, train with a larger --shrink; else with more images, or --steps"
+            )
     return lambda: _tune(out, run, parts[1], axis, volume, str(nonfinite), str(chosen))
 
 

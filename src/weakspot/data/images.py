@@ -17,7 +17,7 @@ from weakspot.data.formats import READERS, Stored
 from weakspot.data.problems import file_problem, reading, refuse
 from weakspot.data.scan_files import ENDINGS
 from weakspot.data.scans import is_scan, mixed_grids, read_scan, unit_range
-from weakspot.data.shrinking import shrunk
+from weakspot.data.shrinking import factors_for, shrunk
 from weakspot.data.volume_cache import cached
 from weakspot.errors import InputError
 from weakspot.geometry import FloatArray
@@ -162,7 +162,7 @@ def load_images(
     ------
     InputError
         Lists every image that cannot be read, and every one whose channels or dimensions differ from those of
-        most.
+        most; factors of another number than these have, or that leave one voxel along an axis.
 
     Warns
     -----
@@ -187,26 +187,36 @@ def load_images(
         if kind != common[0][0]
     ]
     refuse("the cohort's images", problems)
+    stored = tuple(image.stored for image in images.values())
+    store = ImageStore(stored)
+    factors = factors_for(shrink, len(store.shape))
+    if any(factor > 1 == size for factor, size in zip(factors, store.shape, strict=True)):
+        raise InputError(
+            f"shrunk by {','.join(map(str, factors))} the images have at most {'x'.join(map(str, store.shape))} "
+            "voxels: shrink them less"
+        )
     if mixed := mixed_grids([image.affine for image in images.values() if image.affine is not None]):
         warnings.warn(
             f"the scans differ in {mixed}: a network sees voxels, and knows neither mm nor orientation",
             CohortWarning,
             stacklevel=2,
         )
-    stored = tuple(image.stored for image in images.values())
     if odd := _odd_scale(stored):
         warnings.warn(odd, CohortWarning, stacklevel=2)
-    return ImageStore(stored)
+    return store
 
 
 def _read_cached(path: Path, volume: int | None, nonfinite: str, folder: Path | None, shrink: tuple[int, ...]) -> Image:
     def read() -> Image:
         image = read_placed(path, volume, nonfinite)
-        return image._replace(stored=shrunk(image.stored, shrink))
+        if len(shrink) in (1, image.stored.ndim - 1):  # if not, that is told once, when all are read
+            image = image._replace(stored=shrunk(image.stored, shrink))
+        return image
 
     if folder is None or not is_scan(path) or file_problem(path):
         return read()
-    return Image(*cached(folder, path, (volume, nonfinite, *shrink), read))
+    settings = (volume, nonfinite) if max(shrink) == 1 else (volume, nonfinite, factors_for(shrink, 3))
+    return Image(*cached(folder, path, settings, read))
 
 
 def load_together(

@@ -21,8 +21,7 @@ def factors_for(shrink: Sequence[int], dims: int) -> tuple[int, ...]:
     """
     if len(shrink) not in (1, dims):
         raise InputError(
-            f"to shrink by {','.join(map(str, shrink))}, {len(shrink)} factors, where the images are {dims}D: give "
-            f"one, or {dims}"
+            f"{len(shrink)} factors ({','.join(map(str, shrink))}) to shrink images in {dims}D by: give one, or {dims}"
         )
     return tuple(shrink) * (dims if len(shrink) == 1 else 1)
 
@@ -53,25 +52,33 @@ def shrunk(image: Stored, shrink: Sequence[int]) -> Stored:
     [[2, 7, 4]]
     """
     kind, factors = image.dtype, factors_for(shrink, image.ndim - 1)
-    if set(factors) == {1}:
+    if max(factors) == 1:
         return image
     for axis, factor in enumerate(factors, start=1):
         if factor > 1:
-            begins = np.arange(0, image.shape[axis], factor)
+            begins = _begins(image.shape[axis], factor)
             voxels = np.diff(begins, append=image.shape[axis])
-            sums = np.add.reduceat(image, begins, axis=axis, dtype=np.float32)
-            image = sums / voxels.reshape(-1, *(1,) * (image.ndim - 1 - axis)).astype(np.float32)
-    return (np.rint(image) if kind.kind in "iu" else image).astype(kind, copy=False)
+            sums = np.add.reduceat(image, begins, axis=axis, dtype=np.float64)
+            image = sums / voxels.reshape(-1, *(1,) * (image.ndim - 1 - axis))
+    return (np.rint(image) if kind.kind in "iu" else image).astype(kind)
+
+
+def _begins(size: int, factor: int) -> NDArray[np.intp]:
+    return np.arange(0, size, min(factor, size))
 
 
 def carried_back(points: FloatArray, shrink: Sequence[int], shape: Sequence[int]) -> FloatArray:
-    """Return the voxel indices (n, dims) in an image of ``shape`` of those in the shrunk one: centres of blocks.
+    """Return the voxel indices (n, dims) in an image of ``shape`` of those in the shrunk one: from centre to centre.
 
     >>> carried_back(np.array([[0.0], [1.5], [2.0]]), (2,), (5,)).tolist()
-    [[0.5], [3.5], [4.0]]
+    [[0.5], [3.25], [4.0]]
     """
-    factors = np.array(factors_for(shrink, len(shape)))
-    back: FloatArray = np.clip(points * factors + (factors - 1) / 2, 0, np.subtract(shape, 1))
+    back = np.array(points, float)
+    for axis, factor in enumerate(factors_for(shrink, len(shape))):
+        if factor > 1:
+            begins = _begins(shape[axis], factor)
+            centres = (begins + np.append(begins[1:], shape[axis]) - 1) / 2
+            back[:, axis] = np.interp(back[:, axis], np.arange(len(begins)), centres)
     return back
 
 
@@ -81,6 +88,7 @@ def enlarged(attention: NDArray[Any], shrink: Sequence[int], shape: Sequence[int
     >>> enlarged(np.array([2, 7, 4]), (2,), (5,)).tolist()
     [2, 2, 7, 7, 4]
     """
-    for axis, factor in enumerate(factors_for(shrink, len(shape))):
-        attention = attention.repeat(factor, axis)
-    return attention[tuple(map(slice, shape))]
+    factors = factors_for(shrink, len(shape))
+    if max(factors) == 1:
+        return attention
+    return attention[np.ix_(*(np.arange(size) // factor for size, factor in zip(shape, factors, strict=True)))]

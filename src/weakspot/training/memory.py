@@ -7,8 +7,7 @@ import torch
 
 from weakspot.devices import available_memory
 from weakspot.errors import InputError
-from weakspot.networks import NetworkSettings
-from weakspot.networks.build import DEFAULT_WIDTH
+from weakspot.networks.build import DEFAULT_WIDTH, NetworkSettings
 from weakspot.training.settings import FitSettings
 
 _STEP_BYTES = 45.0  # a voxel and filter of the first scale; 35 to 66 were measured of the architectures, in 2D and 3D
@@ -36,7 +35,11 @@ def check_memory(
     if needed <= left:
         return
     fitting = int(left / (precision * step_bytes(voxels, width, 1)))
-    way_out = f"--at-once {fitting}" if fitting else "a smaller --width, smaller images, or a device with more memory"
+    way_out = (
+        f"--at-once {fitting}"
+        if fitting
+        else "a smaller --width, smaller images (--shrink 2), or a device with more memory"
+    )
     raise InputError(
         f"a step with {images} image(s) of {'x'.join(map(str, shape))} at once takes about {needed / 1e9:.1f} GB, and "
         f"{left / 1e9:.1f} GB are there: take {way_out}"

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from weakspot.errors import InputError
@@ -52,3 +54,14 @@ def choose_objective(name: str) -> Objective:
     if name not in OBJECTIVES:
         raise InputError(f"no objective {name!r}: choose one of {', '.join(OBJECTIVES)}")
     return OBJECTIVES[name]
+
+
+def constant_loss(objective: str, training: ArrayLike, validation: ArrayLike) -> float:
+    """Return the loss of validation counts (n,) for the constant output that is best for the training counts (m,).
+
+    >>> constant_loss("regression", [1, 3], [2, 4])
+    2.0
+    """
+    chosen = choose_objective(objective)
+    known, targets = (chosen.target(torch.tensor(np.asarray(counts, np.float32))) for counts in (training, validation))
+    return chosen.loss(chosen.start(known).expand(len(targets)), targets).item()

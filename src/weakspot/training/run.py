@@ -26,7 +26,7 @@ import weakspot
 from weakspot import processes
 from weakspot.attention.methods import DEFAULT_METHOD
 from weakspot.data.images import SCALES, highest_value, scaled
-from weakspot.data.shrinking import shrunk
+from weakspot.data.shrinking import factors_for, shrunk
 from weakspot.devices import is_out_of_memory
 from weakspot.errors import InputError
 from weakspot.files import write_text
@@ -36,7 +36,7 @@ from weakspot.settings import differences, from_dict, to_dict
 from weakspot.training.displaced import displaced_if_memory_allows
 from weakspot.training.environment import note_change_of_environment, note_environment
 from weakspot.training.fit import fit
-from weakspot.training.objectives import choose_objective
+from weakspot.training.objectives import choose_objective, constant_loss
 from weakspot.training.settings import Examples, FitSettings, Progress, fingerprint
 from weakspot.training.state import WEIGHTS, write_tensors
 
@@ -53,7 +53,7 @@ class Run:
     network : in evaluation mode, on the CPU
     architecture : what it was built from
     objective : a key of `weakspot.training.objectives.OBJECTIVES`
-    shape : spatial shape of the training images, which a predicted count refers to
+    shape : spatial shape of the training images as the network sees them, which a predicted count refers to
     settings : all of ``settings.json``
     """
 
@@ -146,7 +146,7 @@ def train(
     resume : go on with what was cut off, if anything was; a complete run of the same settings and data is read
     init_from : a trained run of the same architecture, whose weights to begin with
         Where counts are means over images times their size, the head's weights grow with the size of the images.
-    shrink : (dims,) by how much the images were shrunk, if they were; kept for `Run.ready`
+    shrink : by how much the images were shrunk, if they were, one factor or (dims,); kept for `Run.ready`
 
     Raises
     ------
@@ -172,7 +172,7 @@ def train(
         },
     }
     if shrink is not None and max(shrink) > 1:
-        described["data"]["shrink"] = list(shrink)
+        described["data"]["shrink"] = list(factors_for(shrink, architecture.dims))
     if start is not None:
         described["init_from"] = hashlib.sha256(
             b"".join(each.numpy().tobytes() for each in start.values())
@@ -191,6 +191,8 @@ def train(
             history = fit(network, training, validation, settings, partial, device, report, start)
             best = min(history, key=lambda row: row["validation_loss"])
             described["result"] = {name: best[name] for name in ("epoch", "validation_loss")}
+            constant = constant_loss(settings.objective, training.counts, validation.counts)
+            described["result"]["constant_loss"] = constant
 
             def complete() -> None:
                 method = DEFAULT_METHOD[architecture.name]
