@@ -37,8 +37,9 @@ setup: .venv/setup
 demo: .venv/setup
 	$(BIN)/weakspot demo --out demo
 
+# A file's tests in one process, as many processes as cores, so each with one thread.
 test: .venv/test
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile
 
 test-slow: .venv/bench
 	$(BIN)/pytest -m slow
