@@ -48,19 +48,8 @@ def trained(cohort: Path) -> Path:
 
 def test_from_scans_to_world_coordinates(cohort: Path, trained: Path):
     out = cohort / "found"
-    run(
-        "predict",
-        trained,
-        cohort / "cohort.csv",
-        "--split",
-        "test",
-        "--out",
-        out,
-        "--maps",
-        "--threads",
-        1,
-        "--no-centre",
-    )
+    options = ["--split", "test", "--maps", "--no-centre", "--threads", 1]
+    run("predict", trained, cohort / "cohort.csv", "--out", out, *options)
     found = pd.read_csv(out / "detections.csv", dtype={"id": str})
     assert list(found) == ["id", "i", "j", "k", "x_mm", "y_mm", "z_mm", "score"]
     assert set(found["id"]) == {"009", "010", "011"}

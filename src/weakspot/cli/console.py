@@ -64,7 +64,7 @@ def whole_numbers(option: str, text: str, otherwise: str = "") -> tuple[int, ...
             raise ValueError(text)
     except ValueError as error:
         raise InputError(
-            f"{option} {text!r}: expected {otherwise}a whole number above 0, or one for each axis (96,96,64)"
+            f"{option} {text!r}: expected {otherwise}a whole number above 0, or one for each axis, with commas"
         ) from error
     return numbers
 

@@ -131,7 +131,6 @@ def train(
     training, held_out = (Examples(store, part.counts, part.ids) for store, part in zip(stores, parts, strict=True))
     architecture = NetworkSettings(network, len(stores[0].shape), width, stores[0].channels)
     check_memory(architecture, settings, stores[0].shape, chosen)
-    factors = factors_for(factors, architecture.dims)
     axis = None if slice_axis is None else axis_named(slice_axis, architecture.dims)
     if axis is not None:
         stated_slices(parts[1], axis)

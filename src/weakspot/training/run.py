@@ -191,8 +191,7 @@ def train(
             history = fit(network, training, validation, settings, partial, device, report, start)
             best = min(history, key=lambda row: row["validation_loss"])
             described["result"] = {name: best[name] for name in ("epoch", "validation_loss")}
-            constant = constant_loss(settings.objective, training.counts, validation.counts)
-            described["result"]["constant_loss"] = constant
+            described["result"]["constant_loss"] = constant_loss(settings.objective, training.counts, validation.counts)
 
             def complete() -> None:
                 method = DEFAULT_METHOD[architecture.name]
