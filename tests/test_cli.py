@@ -390,7 +390,7 @@ def test_bad_arguments(cohort: Path, trained: Path, found: Path, tmp_path: Path)
 
 def test_help_names_the_commands():
     done = run("--help")
-    for command in ("demo", "train", "predict", "evaluate", "compare", "agreement", "regions"):
+    for command in ("demo", "train", "predict", "evaluate", "compare", "agreement", "regions", "review"):
         assert command in done.stdout
 
 

@@ -43,6 +43,7 @@ def read_scenes(
     *,
     reach: str,
     split: str | None = None,
+    where: Sequence[tuple[str, str]] = (),
     region: str | None = None,
     slice_axis: str | None = None,
 ) -> Scenes:
@@ -63,6 +64,8 @@ def read_scenes(
         As in `weakspot.evaluation.Conventions`: "radius_mm" needs the spacing, "inside" extents.
     split
         Only the images of this split.
+    where
+        Only the images with these values in these columns of the cohort, such as ``("site", "B")``.
     region
         Only the images and points of this region, where tables have a column ``region``; needed where several are
         named. The annotated slice may then be in the cohort's ``slice_<region>``.
@@ -91,6 +94,8 @@ def read_scenes(
     with _said_of(cohort):
         images = images if region is None else _of_region(images, region)
         images = images if split is None else images.with_split(split)
+        for column, value in where:
+            images = images.where(column, value)
         geometry = geometry_of(images, dims, spacing=reach == "radius_mm", slice_axis=axis)
     left_out = known - set(images.ids)
     gathered = [_truth(table.without(left_out), images, geometry, reach) for table in objects]

@@ -14,6 +14,7 @@ from weakspot.cli.evaluate import evaluate
 from weakspot.cli.phantom import phantom
 from weakspot.cli.predict import predict
 from weakspot.cli.regions import regions
+from weakspot.cli.review import review
 from weakspot.cli.study import study
 from weakspot.cli.train import train
 from weakspot.cli.tune import tune
@@ -46,7 +47,7 @@ def _common(
     pass
 
 
-for command in (demo, train, tune, predict, evaluate, compare, agreement, phantom, regions):
+for command in (demo, train, tune, predict, review, evaluate, compare, agreement, phantom, regions):
     app.command()(command)
 
 

@@ -34,6 +34,10 @@ class Options:
         ),
     ]
     split: Annotated[str | None, typer.Option(help="Only the images of this split: train, val, test.")] = None
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN=VALUE", help="Only the images with this value in a column; may be given again."),
+    ] = None
     region: Annotated[
         str | None,
         typer.Option(help="Only the rows whose column region says so; the slice may be in a column slice_REGION."),
@@ -124,6 +128,7 @@ class Options:
             counts,
             reach=reach,
             split=self.split,
+            where=[_condition(text) for text in self.where or ()],
             region=self.region,
             slice_axis=self.slice_axis,
         )
@@ -136,6 +141,13 @@ class Options:
         if self.json is not None:
             write_json(self.json, result)
         say("\n".join(map(FORMS[self.format], tables)).rstrip("\n"))
+
+
+def _condition(text: str) -> tuple[str, str]:
+    column, equals, value = text.partition("=")
+    if not equals or not column.strip():
+        raise InputError(f"--where {text!r}: expected COLUMN=VALUE, such as site=B")
+    return column.strip(), value.strip()
 
 
 def _refuse_overwriting(outputs: Sequence[Path], inputs: Sequence[Path]) -> None:

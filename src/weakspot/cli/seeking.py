@@ -105,15 +105,18 @@ class SeekOptions:
 
     def cohort(self, images: list[Path], counts: bool) -> "Cohort":
         """Return the rows of a table, those of the split, or a cohort of image files."""
-        from weakspot.data.cohort import cohort_of_images, read_cohort
-
-        tables = [path for path in images if path.suffix.lower() in (".csv", ".tsv")]
-        if tables and len(images) > 1:
-            raise InputError(
-                f"{tables[0]} is a table, and {len(images)} files were given: give one table, or image files"
-            )
-        cohort = read_cohort(images[0], counts=counts, files=False) if tables else cohort_of_images(images)
+        cohort = cohort_of(images, counts)
         return cohort if self.split is None else cohort.with_split(self.split)
+
+
+def cohort_of(images: list[Path], counts: bool = False) -> "Cohort":
+    """Return the cohort that was given: a table, or image files."""
+    from weakspot.data.cohort import cohort_of_images, read_cohort
+
+    tables = [path for path in images if path.suffix.lower() in (".csv", ".tsv")]
+    if tables and len(images) > 1:
+        raise InputError(f"{tables[0]} is a table, and {len(images)} files were given: give one table, or image files")
+    return read_cohort(images[0], counts=counts, files=False) if tables else cohort_of_images(images)
 
 
 def files_of(cohort: "Cohort", settings: "FileSettings", dims: int) -> "list[File]":

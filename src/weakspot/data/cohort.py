@@ -17,6 +17,8 @@ from weakspot.data.tables import read_table
 from weakspot.errors import InputError
 from weakspot.seeding import generator
 
+_NAMED = 5  # of the values of a column, in a message
+
 
 class CohortWarning(UserWarning):
     """A cohort that can be used, but from which little may be learned."""
@@ -85,6 +87,16 @@ class Cohort:
         if not len(chosen):
             raise InputError(f"no image has the split {name!r}; there are {', '.join(self.table['split'].unique())}")
         return chosen
+
+    def where(self, column: str, value: str) -> "Cohort":
+        """Return the cohort of the rows whose cell in any column is ``value``, or refuse where there are none."""
+        if column not in self.table:
+            raise InputError(f"no column {column!r}; there are {', '.join(self.table.columns)}")
+        cells = self.table[column].astype(str)
+        if not (cells == value).any():
+            there = ", ".join(sorted(cells.unique())[:_NAMED])
+            raise InputError(f"no image has {value!r} in the column {column!r}; there are such as {there}")
+        return self.select((cells == value).to_numpy(bool))
 
 
 class Splits(NamedTuple):
