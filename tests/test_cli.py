@@ -410,7 +410,15 @@ def test_the_demo_runs_and_runs_again_from_what_it_trained(tmp_path: Path):
     assert result["n_images"] == 500
     assert result["paper"]["fauc"]["value"] == 97.8
     assert all(0 <= result[score]["fauc"] <= 1 for score in ("mass", "prominence", "tuned"))
-    for name in ("maps.png", "froc.svg", "detections_height.csv", "counts.csv", "truth.csv", "run/weights.safetensors"):
+    for name in (
+        "maps.png",
+        "page/index.html",
+        "froc.svg",
+        "detections_height.csv",
+        "counts.csv",
+        "truth.csv",
+        "run/weights.safetensors",
+    ):
         assert (tmp_path / "demo" / name).stat().st_size > 0
     weights = (tmp_path / "demo" / "run" / "weights.safetensors").stat().st_mtime_ns
     folder = tmp_path / "demo"

@@ -1,5 +1,6 @@
 """``weakspot demo``."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
 
     from weakspot.data.digits import Grids
     from weakspot.studies.digits import Found
+
+_ON_PAGE = 50  # test grids
 
 
 def demo(
@@ -110,6 +113,7 @@ def demo(
     save(froc_figure(curves, MAX_FP, operating="at the count"), out / "froc")
     counted = objective == "regression"
     save(_examples_figure(grids.test, found[shown], "counted" if counted else "probability"), out / "maps")
+    _write_page(out / "page", grids.test, ids, found[shown])
     paper = _published(digit, network, objective)
     result = {
         "digit": digit,
@@ -130,7 +134,36 @@ def demo(
             f"\ntuned, by the counts of the validation grids: maps smoothed by {tuned.sigma_vox:g} pixels; of the "
             f"detections {by} are counted"
         )
-    say(f"\n{out}/result.json, maps.png, froc.png, detections_{shown}.csv, counts.csv")
+    say(
+        f"\n{out}/result.json, maps.png, froc.png, detections_{shown}.csv, counts.csv; to look through the first "
+        f"{_ON_PAGE} test grids, open {out}/page/index.html in a browser"
+    )
+
+
+def _write_page(folder: Path, grids: "Grids", ids: Sequence[str], found: "Found") -> None:
+    """Write the first grids as `weakspot review` does."""
+    import numpy as np
+
+    from weakspot.report.review import Reviewed, add_image, write_page
+
+    folder.mkdir(exist_ok=True)
+    image = np.repeat(np.arange(len(found.points)), [len(each) for each in found.points])
+    scale = float(np.median([each.attention.max() for each in found.predictions]))
+    pages = []
+    for index, name in enumerate(ids[:_ON_PAGE]):
+        counted = int(found.evaluation.point.kept[image == index].sum())
+        reviewed = Reviewed(
+            name,
+            grids.images[index],
+            None,
+            found.points[index],
+            counted,
+            f"{found.counts[index]:.1f}",
+            grids.truth[index],
+            found.predictions[index].attention,
+        )
+        pages.append(add_image(folder, index, reviewed, scale))
+    write_page(folder, pages, 2, (), scored=True)
 
 
 def _published(digit: int, network: str, objective: str) -> dict[str, dict[str, Any]]:

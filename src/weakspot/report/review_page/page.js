@@ -204,7 +204,7 @@ function drawMarks(scale, x, y) {
   if ($("truth").checked) for (const point of truth) at(point, COLOURS.truth, 2, cross);
   points.forEach((point, index) => {
     if (marks.kept[index]) at(point, COLOURS.kept, 2, ring);
-    else if (isShown(index)) at(point, COLOURS.faint, 1, small);
+    else if (isShown(index)) at(point, COLOURS.faint, 1.5, small);
   });
   marks.added.forEach((point) => point && at(point, COLOURS.added, 2, square));
   const point = selected && (selected.kind === "added" ? marks.added[selected.index] : points[selected.index]);
