@@ -56,7 +56,9 @@ def test_what_was_marked_is_the_truth_of_an_evaluation(images: Path):
     reached = evaluated(*RADIUS, "--where", "split=test")
     by_page = ("evaluate", "found.csv", "points.csv", "--cohort", "images.csv", "--where", "reviewed=yes", *RADIUS)
     run(*by_page, "--json", "again.json")
-    assert json.loads(Path("again.json").read_text())["fauc"] == reached["fauc"]
+    again = json.loads(Path("again.json").read_text())
+    assert again["fauc"] == reached["fauc"]
+    assert again["images"] == {"cohort": "images.csv", "split": None, "where": ["reviewed=yes"], "region": None}
     # Without image c one of the false positives is gone.
     assert evaluated(*RADIUS)["fauc"] != reached["fauc"]
 

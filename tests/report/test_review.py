@@ -13,7 +13,7 @@ from py_mini_racer import MiniRacer
 from weakspot.data.points import Points
 from weakspot.geometry import to_world
 from weakspot.report import review
-from weakspot.report.review import Reviewed, View, add_image, heat, shades, view_of, write_page
+from weakspot.report.review import Reviewed, View, add_image, heat, scale_of, shades, view_of, write_page
 
 CODE = Path(review.__file__).with_name("review_page") / "marks.js"
 SHAPE = (9, 14, 11)
@@ -158,6 +158,11 @@ def test_grey_is_spread_and_colours_are_not():
 def test_maps_are_black_at_zero_and_below():
     drawn = heat(np.array([-1.0, 0, 0.5, 1, 2], np.float32), 1.0).astype(int).sum(axis=1)
     assert drawn[0] == drawn[1] == 0 < drawn[2] < drawn[3] == drawn[4]
+
+
+def test_the_brightest_is_the_median_of_the_highest():
+    assert scale_of([3, 1, 200, -4]) == 3
+    assert scale_of([0, -1]) == scale_of([]) == 1
 
 
 def reviewed(name: str, points: list[list[float]], kept: int, row: tuple[str, ...] = ()) -> Reviewed:

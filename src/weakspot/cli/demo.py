@@ -144,11 +144,11 @@ def _write_page(folder: Path, grids: "Grids", ids: Sequence[str], found: "Found"
     """Write the first grids as `weakspot review` does."""
     import numpy as np
 
-    from weakspot.report.review import Reviewed, add_image, write_page
+    from weakspot.report.review import Reviewed, add_image, scale_of, write_page
 
     folder.mkdir(exist_ok=True)
     image = np.repeat(np.arange(len(found.points)), [len(each) for each in found.points])
-    scale = float(np.median([each.attention.max() for each in found.predictions]))
+    scale = scale_of([float(each.attention.max()) for each in found.predictions])
     pages = []
     for index, name in enumerate(ids[:_ON_PAGE]):
         counted = int(found.evaluation.point.kept[image == index].sum())

@@ -139,7 +139,8 @@ class Options:
         from weakspot.report.tables import FORMS
 
         if self.json is not None:
-            write_json(self.json, result)
+            chosen = {"cohort": str(self.cohort), "split": self.split, "where": self.where, "region": self.region}
+            write_json(self.json, {**result, "images": chosen})
         say("\n".join(map(FORMS[self.format], tables)).rstrip("\n"))
 
 

@@ -55,7 +55,7 @@ def review(
     from weakspot.data.images import read_placed, scaled
     from weakspot.data.points import points_of, read_points
     from weakspot.data.problems import refuse
-    from weakspot.report.review import Reviewed, add_image, write_page
+    from weakspot.report.review import Reviewed, add_image, scale_of, write_page
     from weakspot.slices import slice_index
 
     whole = cohort_of(images)
@@ -72,7 +72,7 @@ def review(
     for table in tables:
         points_of(table.without(others), cohort.ids, dims or 0)
     maps = {name: path for name in cohort.ids if (path := _map_of(known.maps, name)) is not None}
-    scale = float(np.median([_read_map(path).max() for path in maps.values()])) if maps else 1.0
+    scale = scale_of([float(_read_map(path).max()) for path in maps.values()])
     reference = tables[-1] if truth is not None else None
 
     problems, pages = [], []

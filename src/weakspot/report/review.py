@@ -98,6 +98,12 @@ def shades(values: NDArray[np.float32]) -> NDArray[np.uint8]:
     return bright[0] if len(bright) == 1 else np.moveaxis(bright, 0, -1)
 
 
+def scale_of(highest: Sequence[float]) -> float:
+    """Return the value of maps to draw brightest in all: the median of their highest values, of those above 0."""
+    above = [value for value in highest if value > 0]
+    return float(np.median(above)) if above else 1.0
+
+
 def heat(attention: NDArray[np.float32], scale: float) -> NDArray[np.uint8]:
     """Return a map (*spatial) as colours (*spatial, 3) to lay over an image: black at 0, brightest at ``scale``."""
     from matplotlib import colormaps

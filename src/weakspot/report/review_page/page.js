@@ -103,7 +103,7 @@ function refresh() {
   $("done").className = marks.done ? "done" : "";
   $("name").textContent = image().id;
   const objects = objectsOf(data, log, now).length;
-  const counted = image().counted === null ? "" : `, predicted count ${image().counted}`;
+  const counted = image().counted === null ? "" : `, predicted ${image().counted}`;
   $("about").textContent = `${objects} object${objects === 1 ? "" : "s"} marked${counted}${image().left_out ? `; ${image().left_out} fainter candidates are not on this page` : ""}`;
   const button = $("list").children[now];
   for (const each of $("list").children) each.classList.toggle("now", each === button);
@@ -151,7 +151,7 @@ function draw() {
     pen.globalCompositeOperation = "source-over";
   }
   const faint = Number($("faint").value);
-  $("faint-value").textContent = faint ? image().scores[faint - 1] : "";
+  $("faint-value").textContent = faint ? image().scores[faint - 1] : "none";
   $("slice").value = slice;
   $("slice-name").textContent = view().cut === null ? "" : `${data.axes[view().cut]} = ${slice}`;
   if (!$("hide").checked) drawMarks(scale, x, y);
@@ -276,6 +276,7 @@ function save(name, text) {
 
 let drag = null;
 canvas.addEventListener("pointerdown", (event) => {
+  if (event.button !== 0) return;
   drag = { x: event.clientX, y: event.clientY, from: frame(), moved: false };
   canvas.setPointerCapture(event.pointerId);
 });
@@ -303,6 +304,7 @@ canvas.addEventListener("pointerup", (event) => {
   const { scale, x, y } = frame();
   act(clicked(data, log, now, slice, [(event.offsetX - x) / scale, (event.offsetY - y) / scale], REACH / scale, isShown));
 });
+canvas.addEventListener("pointercancel", () => (drag = null));
 canvas.addEventListener("wheel", (event) => {
   event.preventDefault();
   if (view().cut !== null && !event.ctrlKey) moveSlice(event.deltaY > 0 ? 1 : -1);
