@@ -211,7 +211,7 @@ function drawMarks(scale, x, y) {
   if (point) at(point, "#fff", 1, around);
 }
 
-/* Kept candidates and added points, the best first; those that are shown as well where there is none of these. */
+/* Go to the next or the previous mark: candidates, the best first, then added points. */
 function step(by) {
   const marks = marksOf(data, log, now);
   const all = [
