@@ -50,7 +50,8 @@ def test_what_was_marked_is_the_truth_of_an_evaluation(images: Path):
     page.done(1)
     save(page, images)
     marked = pd.read_csv("images.csv", dtype=str, keep_default_na=False)
-    assert list(marked) == ["id", "subject", "split", "count", "reviewed"]
+    assert list(marked) == ["id", "image", "subject", "split", "count", "reviewed"]
+    assert marked["image"].tolist() == [str(images / f"{name}.png") for name in "abc"]
     assert marked["count"].tolist() == ["2", "1", ""]
 
     reached = evaluated(*RADIUS, "--where", "split=test")
@@ -92,10 +93,49 @@ def test_scans_begin_with_the_annotated_slice(tmp_path: Path, monkeypatch: pytes
     assert page.engine.eval("JSON.stringify(data.images.map((each) => [each.start, each.view.cut]))") == "[[2,1],[3,1]]"
 
 
+def test_slices_are_those_that_peaks_were_sought_in(images: Path):
+    write_scan(images / "s.nii.gz", np.ones((6, 7, 8), np.float32), np.diag([1.0, 1, 2, 1]))
+    write(images, "scans", "id,image,slice\ns,s.nii.gz,4\n")
+    (found := images / "sought").mkdir()
+    write(found, "detections", "id,i,j,k,score\ns,1,2,3,1\n")
+    write(found, "counts", "id,count\ns,1\n")
+    (found / "predict.json").write_text('{"slice_axis": 1}')
+    run("review", "scans.csv", "--found", "sought", "--out", "page")
+    page = Page(images / "page")
+    assert page.engine.eval("[data.images[0].start, data.images[0].view.cut].join()") == "4,1"
+
+
 def test_one_bad_image_stops_no_other(images: Path):
     (images / "b.png").write_bytes(b"no picture")
-    assert "id b" in fails("review", "cohort.csv", "--found", "found", "--out", "page")
-    assert Page(images / "page").engine.eval("data.images.length") == 2
+    np.save(images / "found" / "maps" / "a.npy", np.full((48, 52), np.nan))
+    said = fails("review", "cohort.csv", "--found", "found", "--out", "page")
+    assert "id b" in said
+    assert "id a" in said
+    page = Page(images / "page")
+    assert page.engine.eval("data.images.length") == 1
+    page.click(0, (5.5, 5.5))
+    page.done(0)
+    save(page, images)
+    # The images that are not on the page are known to the tables that it saves.
+    by_page = ("evaluate", "found.csv", "points.csv", "--cohort", "images.csv", "--where", "reviewed=yes", *RADIUS)
+    assert "FAUC" in run(*by_page).stdout
+
+
+def test_without_a_single_image_nothing_is_written(images: Path):
+    for name in "abc":
+        (images / f"{name}.png").write_bytes(b"no picture")
+    assert "3 of 3 images" in fails("review", "cohort.csv", "--out", "page")
+    assert not (images / "page").exists()
+
+
+def test_what_was_only_noticed_waits(images: Path):
+    """After classification nothing is counted, and the count is a probability."""
+    (images / "found" / "counted.csv").unlink()
+    write(images / "found", "counts", "id,count\na,0.93\nc,0.1\n")
+    run("review", "cohort.csv", "--found", "found", "--out", "page")
+    page = Page(images / "page")
+    assert page("objectsOf", [], 0) == []
+    assert page.engine.eval("data.images.map((each) => each.counted).join()") == "0.93,nothing: it was left out,0.1"
 
 
 def test_points_and_maps_of_other_images_are_refused(images: Path):
@@ -107,7 +147,11 @@ def test_points_and_maps_of_other_images_are_refused(images: Path):
     assert "id d" in fails("review", "cohort.csv", "--found", "unknown.csv", "--out", "nothing")
     write(images, "volumes", "id,i,j,k\na,1,1,1\n")
     assert "2D" in fails("review", "cohort.csv", "--found", "volumes.csv", "--out", "nothing")
-    assert "2D" in fails("review", "cohort.csv", "--found", "found", "--truth", "volumes.csv", "--out", "nothing")
+    for rows in ("a,1,1,1\n", ""):
+        write(images, "volumes", f"id,i,j,k\n{rows}")
+        assert "2D" in fails("review", "cohort.csv", "--found", "found", "--truth", "volumes.csv", "--out", "nothing")
+    assert "2D" in fails("review", "cohort.csv", "--found", "found", "--slice-axis", "k", "--out", "nothing")
+    assert "2D" in fails("review", "cohort.csv", "--slice-axis", "k", "--out", "nothing")
     assert not (images / "nothing").exists()
     assert "exists already" in fails("review", "cohort.csv", "--out", "found")
 
@@ -117,3 +161,16 @@ def test_conditions_that_no_image_meets_are_refused(images: Path):
     assert "expected COLUMN=VALUE" in fails(*judged, "site")
     assert "no column 'site'" in fails(*judged, "site=B")
     assert "such as s1, s2" in fails(*judged, "subject=s3")
+
+
+@pytest.mark.parametrize("command", ["compare", "agreement"])
+def test_conditions_hold_together(images: Path, command: str):
+    tables = ["found=found.csv", "--truth", "truth.csv"] if command == "compare" else ["truth.csv", "truth.csv"]
+    if command == "compare":
+        tables.insert(1, "again=found.csv")
+    where = ("--where", "subject=s1", "--where", "id=a", "--json", "one.json")
+    run(command, *tables, "--cohort", "cohort.csv", "--radius-vox", 4, "--resamples", 0, *where)
+    result = json.loads(Path("one.json").read_text())
+    assert result["images"]["where"] == ["subject=s1", "id=a"]
+    number = result["methods"]["found"]["n_images"] if command == "compare" else result["n_images"]
+    assert number == 1

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +61,17 @@ class Page:
         self.log.append({"act": "done", "image": image})
 
 
-def page_of(folder: Path, images: list[Reviewed], columns: tuple[str, ...] = (), scored: bool = True) -> Page:
+def page_of(
+    folder: Path,
+    images: list[Reviewed],
+    columns: tuple[str, ...] = (),
+    others: tuple[tuple[str, ...], ...] = (),
+    scored: bool = True,
+    name: str = "page",
+) -> Page:
     folder.mkdir(exist_ok=True)
     entries = [add_image(folder, number, image, 1.0) for number, image in enumerate(images)]
-    write_page(folder, entries, images[0].values.ndim - 1, columns, scored)
+    write_page(folder, name, entries, images[0].values.ndim - 1, columns, others, scored)
     return Page(folder)
 
 
@@ -74,7 +82,7 @@ def test_a_voxel_is_drawn_where_the_page_marks_it(affine: Any, cut: int | None, 
     values = np.zeros((1, *SHAPE), np.float32)
     values[(0, *at)] = 1
     entry = add_image(tmp_path, 0, Reviewed("a", values, affine, Points(np.array([at], float))), 1.0, cut)
-    write_page(tmp_path, [entry], 3, (), scored=True)
+    write_page(tmp_path, "page", [entry], 3)
     view = entry["view"]
     place = int(at[view["cut"]])
     assert cut in (None, view["cut"])
@@ -146,13 +154,13 @@ def test_slices_go_over_several_files(tmp_path: Path, monkeypatch: pytest.Monkey
     assert np.asarray(Image.open(tmp_path / entry["sheets"][0])).max() < 50
 
 
-def test_grey_is_spread_and_colours_are_not():
+def test_grey_is_spread_and_colours_keep_their_hue():
     assert shades(np.full((1, 3, 3), 0.001, np.float32)).tolist() == [[255] * 3] * 3
     assert not shades(np.zeros((1, 3, 3), np.float32)).any()
     dark = np.linspace(0.002, 0.004, 101, dtype=np.float32).reshape(1, 1, 101)
     assert shades(dark)[0, ::50].tolist() == pytest.approx([0, 127.5, 255], abs=0.6)
-    colours = np.array([0.2, 0.4, 1.5], np.float32).reshape(3, 1, 1)
-    assert shades(colours).tolist() == [[[51, 102, 255]]]
+    colours = np.array([0.02, 0.04, 0.1], np.float32).reshape(3, 1, 1)
+    assert shades(colours)[0, 0].tolist() == pytest.approx([51, 102, 255], abs=1)
 
 
 def test_maps_are_black_at_zero_and_below():
@@ -173,8 +181,8 @@ def reviewed(name: str, points: list[list[float]], kept: int, row: tuple[str, ..
 @pytest.fixture
 def page(tmp_path: Path) -> Page:
     """Two images of 40 x 60, the first with two candidates that were counted and one that was not."""
-    images = [reviewed("a", [[10, 20], [30, 50], [10, 24]], 2, ("s,1",)), reviewed('b"', [], 0, ("s2",))]
-    return page_of(tmp_path, images, ("subject",))
+    images = [reviewed("a", [[10, 20], [30, 50], [10, 24]], 2, ("s,1",)), reviewed('b"', [], 0, ("s\n2",))]
+    return page_of(tmp_path, images, ("subject",), (("c", "s3"),))
 
 
 def test_counted_candidates_stand_until_they_are_rejected(page: Page):
@@ -198,18 +206,26 @@ def test_a_click_beside_adds_a_point_and_one_on_it_removes_it(page: Page):
     assert page("objectsOf", page.log, 1) == [[7.5, 5]]
 
 
-def test_a_kept_candidate_is_met_before_one_that_is_only_shown(page: Page):
-    page.click(0, (22.1, 10.5), shown="() => true")  # nearer to (20.5) than 2, and to (24.5) than 2.5
-    assert page.log == [{"act": "toggle", "image": 0, "index": 0}]
+@pytest.mark.parametrize(("x", "met"), [(21.9, 0), (22.4, 0), (22.6, 2), (24.5, 2)])
+def test_the_nearest_is_met(page: Page, x: float, met: int):
+    page.click(0, (x, 10.5), shown="() => true")  # between one at 20.5 that was counted and one at 24.5
+    assert [step["index"] for step in page.log] == [met]
+
+
+def test_of_two_in_one_place_the_one_that_stands_is_met(tmp_path: Path):
+    page = page_of(tmp_path, [reviewed("a", [[5, 5], [5, 5]], 1)])
+    page.click(0, (5.5, 5.5), shown="() => true")
+    page.click(0, (5.5, 5.5), shown="() => true")
+    assert [step["index"] for step in page.log] == [0, 0]
 
 
 def test_tables_hold_what_is_done(page: Page):
     assert page("pointsTable", page.log) == "id,y,x\n"
     page.click(1, (5.5, 8.5))
     page.done(1)
-    assert page("doneOf", page.log) == 1
+    assert page.engine.eval(f"[...doneIn({json.dumps(page.log)})].join()") == "1"
     assert page("pointsTable", page.log) == 'id,y,x\n"b""",8,5\n'
-    assert page("imagesTable", page.log) == 'id,subject,count,reviewed\na,"s,1",,no\n"b""",s2,1,yes\n'
+    assert page("imagesTable", page.log) == 'id,subject,count,reviewed\na,"s,1",,no\n"b""","s\n2",1,yes\nc,s3,,no\n'
     page.done(1)  # and back
     assert page("pointsTable", page.log) == "id,y,x\n"
 
@@ -233,10 +249,42 @@ def test_marks_of_neighbouring_slices_can_be_clicked_and_no_others(tmp_path: Pat
     values = np.zeros((1, *SHAPE), np.float32)
     found = Points(np.array([[4.0, 6, 5]]), np.array([1.0]))
     page = page_of(tmp_path, [Reviewed("a", values, None, found, 1)])
-    for at in (5, 6, 3):
+    for at in (5, 6, 3, 4):
         page.click(0, (6.5, 4.5), at, shown="() => true")
-    assert [step["act"] for step in page.log] == ["toggle", "toggle", "add"]
-    assert page.log[-1]["at"] == [4, 6, 3]
+    # Of the last, between the first point and the one that was added, neither is nearer; the added one stands.
+    assert [step["act"] for step in page.log] == ["toggle", "toggle", "add", "toggle"]
+    assert page.log[2]["at"] == [4, 6, 3]
+
+
+def test_a_mark_of_this_slice_is_met_before_a_nearer_one_beside_it(tmp_path: Path):
+    found = Points(np.array([[4.0, 6, 5], [4, 7, 6]]), np.array([2.0, 1]))
+    page = page_of(tmp_path, [Reviewed("a", np.zeros((1, *SHAPE), np.float32), None, found, 2)])
+    page.click(0, (6.5, 4.5), 6)
+    assert page.log[0]["index"] == 1
+
+
+def test_a_point_at_the_far_edge_is_in_the_last_slice(tmp_path: Path):
+    found = Points(np.array([[4.0, 6, 10.5], [4, 6, -0.5]]), np.array([2.0, 1]))
+    page = page_of(tmp_path, [Reviewed("a", np.zeros((1, *SHAPE), np.float32), None, found, 2)])
+    assert page.engine.eval("data.images[0].points.map((at) => sliceOf(data.images[0].view, at)).join()") == "10,0"
+
+
+def test_undo_goes_where_the_step_was(page: Page):
+    page.click(0, (20.9, 10.4))
+    page.click(1, (5.5, 8.5))
+    page.click(1, (9.5, 8.5))
+    page.click(1, (9.5, 8.5))  # removes it
+    page.done(1)
+    placed = [page("placeOf", page.log[:count], page.log[count]) for count in range(len(page.log))]
+    assert placed == [[10, 20], [8, 5], [8, 9], [8, 9], None]
+
+
+def test_some_candidates_are_shown_beyond_those_that_were_counted(tmp_path: Path):
+    images = [reviewed("a", [[n, n] for n in range(40)], 30), reviewed("b", [[n, n] for n in range(40)], 0)]
+    page = page_of(tmp_path, images)
+    assert page.engine.eval("data.images.map((each) => shownAtFirst(each, null)).join()") == "40,10"
+    assert page.engine.eval("data.images.map((each) => shownAtFirst(each, 0.8)).join()") == "10,10"
+    assert page.engine.eval("shownAtFirst(data.images[0], Infinity)") == 0
 
 
 def test_faint_candidates_beyond_the_most_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -245,12 +293,17 @@ def test_faint_candidates_beyond_the_most_are_counted(tmp_path: Path, monkeypatc
     assert (len(entry["points"]), len(entry["scores"]), entry["left_out"]) == (3, 3, 3)
 
 
-def test_other_content_has_another_key(tmp_path: Path):
-    keys = set()
-    for number, kept in enumerate((1, 1, 2)):
-        page = page_of(tmp_path / str(number), [reviewed("a", [[1, 1], [2, 2]], kept)])
-        keys.add(page.engine.eval("data.key"))
-    assert len(keys) == 2
+def test_only_the_same_page_has_the_same_key(tmp_path: Path):
+    plain = reviewed("a", [[1, 1], [2, 2]], 1)
+    bright = replace(plain, values=plain.values + np.eye(40, 60, dtype=np.float32))
+    keys = [
+        page_of(tmp_path / str(number), [image], name=name).engine.eval("data.key")
+        for number, (image, name) in enumerate(
+            [(plain, "page"), (plain, "page"), (replace(plain, kept=2), "page"), (bright, "page"), (plain, "second")]
+        )
+    ]
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 4
 
 
 def test_the_page_asks_for_nothing_from_elsewhere(tmp_path: Path):

@@ -157,13 +157,13 @@ def _write_page(folder: Path, grids: "Grids", ids: Sequence[str], found: "Found"
             grids.images[index],
             None,
             found.points[index],
-            counted,
-            f"{found.counts[index]:.1f}",
-            grids.truth[index],
-            found.predictions[index].attention,
+            kept=counted,
+            counted=f"{found.counts[index]:.1f}",
+            reference=grids.truth[index],
+            attention=found.predictions[index].attention,
         )
         pages.append(add_image(folder, index, reviewed, scale))
-    write_page(folder, pages, 2, (), scored=True)
+    write_page(folder, "demo", pages, 2)
 
 
 def _published(digit: int, network: str, objective: str) -> dict[str, dict[str, Any]]:

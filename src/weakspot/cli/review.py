@@ -1,6 +1,8 @@
 """``weakspot review``."""
 
-from dataclasses import dataclass, field
+import math
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,10 +17,18 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from weakspot.data.images import Image
     from weakspot.data.points import Points, PointsTable
     from weakspot.geometry import FloatArray
+    from weakspot.report.review import Reviewed
 
-_REPLACED = ("id", "image", "mask", "count", "reviewed")  # what images.csv has of its own, and paths that lead nowhere
+_REPLACED = (
+    "id",
+    "image",
+    "mask",
+    "count",
+    "reviewed",
+)  # what images.csv has of its own, and a path that led from the table
 
 
 def review(
@@ -47,81 +57,117 @@ def review(
     their counts. It needs no network, and the browser keeps what was marked.
     Images that cannot be read do not stop the others: they are listed at the end, with exit code 1.
     """
-    import numpy as np
-
     from weakspot.cli.console import counting_bar, new_folder, say
     from weakspot.cli.seeking import cohort_of
     from weakspot.data.geometry import axis_named, stated_slices
-    from weakspot.data.images import read_placed, scaled
+    from weakspot.data.images import read_placed
     from weakspot.data.points import points_of, read_points
     from weakspot.data.problems import refuse
-    from weakspot.report.review import Reviewed, add_image, scale_of, write_page
-    from weakspot.slices import slice_index
+    from weakspot.report.review import add_image, scale_of, write_page
 
     whole = cohort_of(images)
     cohort = whole if split is None else whole.with_split(split)
-    axis = None if slice_axis is None else axis_named(slice_axis, 3)
-    starts = [np.nan] * len(cohort) if axis is None else stated_slices(cohort, axis).tolist()
-    columns = [name for name in cohort.table.columns if name not in _REPLACED]
-    rows = [tuple(row) for row in cohort.table[columns].to_numpy(str).tolist()]
-
     known = _Found() if found is None else _found_in(found)
-    tables = [table for table in (known.points, None if truth is None else read_points(truth)) if table is not None]
+    reference = None if truth is None else read_points(truth)
+    tables = [table for table in (known.points, reference) if table is not None]
     dims = tables[0].dims if tables else None
+    if len(tables) == 2 and tables[1].dims != dims:
+        raise InputError(f"{tables[0].path} is in {dims}D, {truth} in {tables[1].dims}D: expected the same")
     others = set(whole.ids) - set(cohort.ids)
     for table in tables:
-        points_of(table.without(others), cohort.ids, dims or 0)
-    maps = {name: path for name in cohort.ids if (path := _map_of(known.maps, name)) is not None}
-    scale = scale_of([float(_read_map(path).max()) for path in maps.values()])
-    reference = tables[-1] if truth is not None else None
+        points_of(table.without(others), cohort.ids, table.dims)
+    axis = known.slice_axis if slice_axis is None else axis_named(slice_axis, dims or 3)
+    starts = dict.fromkeys(cohort.ids, math.nan)
+    if axis is not None:
+        starts = dict(zip(cohort.ids, stated_slices(cohort, axis).tolist(), strict=True))
+    kept = [name for name in whole.table.columns if name not in _REPLACED]
+    cells = zip(whole.ids, whole.paths, whole.table[kept].to_numpy(str).tolist(), strict=True)
+    rows = {name: (str(path.absolute()), *row) for name, path, row in cells}
 
-    problems, pages = [], []
-    with new_folder(out) as draft, counting_bar("images", len(cohort)) as advance:
-        for number, (name, path, row, start) in enumerate(zip(cohort.ids, cohort.paths, rows, starts, strict=True)):
-            try:
-                image = read_placed(path, volume, str(nonfinite))
-                shape = image.stored.shape[1:]
-                dims = dims or len(shape)
-                if len(shape) != dims:
-                    raise InputError(
-                        f"{path} is in {len(shape)}D, and the page, by points or its first image, in {dims}D"
-                    )
-                for table in tables:
-                    _refuse_outside(table.get(name, table.none).coordinates, shape, table.path)
-                attention = _read_map(maps[name]) if name in maps else None
-                if attention is not None and attention.shape != shape:
-                    raise InputError(f"{maps[name]} is of {attention.shape}, its image of {shape}: predict it again")
-                shown = Reviewed(
-                    name,
-                    scaled(image.stored),
-                    image.affine,
-                    known.of(name, dims),
-                    known.kept_of(name),
-                    known.counts.get(name),
-                    None if reference is None else reference.get(name, reference.none),
-                    attention,
-                    None if axis is None or dims == 2 else slice_index(start, shape[axis]),
-                    row,
-                )
-                pages.append(add_image(draft, number, shown, scale, axis))
-            except InputError as error:
-                problems.append(f"id {name}: {error}")
-            advance()
+    problems: dict[str, str] = {}
+    pages = []
+    with new_folder(out) as draft:
+        maps = {name: path for name in cohort.ids if (path := _map_of(known.maps, name)) is not None}
+        highest: list[float] = []
+        with counting_bar("maps", len(maps)) if maps else nullcontext(lambda: None) as advance:
+            for name, path in maps.items():
+                try:
+                    highest.append(float(_read_map(path).max()))
+                except InputError as error:
+                    problems[name] = str(error)
+                advance()
+        with counting_bar("images", len(cohort)) as advance:
+            for number, (name, path) in enumerate(zip(cohort.ids, cohort.paths, strict=True)):
+                try:
+                    if name in problems:
+                        continue
+                    image = read_placed(path, volume, str(nonfinite))
+                    dims = dims or image.stored.ndim - 1
+                    shown = _reviewed(image, path, dims, known, name, reference, axis, starts[name])
+                    pages.append(add_image(draft, number, replace(shown, row=rows[name]), scale_of(highest), axis))
+                except InputError as error:
+                    problems[name] = str(error)
+                finally:
+                    advance()
         if pages:
-            write_page(draft, pages, dims or 2, columns, known.scored)
+            on_page = {page["id"] for page in pages}
+            left = [(name, *row) for name, row in rows.items() if name not in on_page]
+            write_page(draft, out.absolute().name, pages, dims or 2, ("image", *kept), left, known.scored)
     if pages:
         say(f"{len(pages)} images: open {out}/index.html in a browser")
-    refuse(f"{len(problems)} of {len(cohort)} images were left out", problems)
+    left_out = [f"id {name}: {problems[name]}" for name in cohort.ids if name in problems]
+    refuse(f"{len(problems)} of {len(cohort)} images were left out", left_out)
+
+
+def _reviewed(
+    image: "Image",
+    path: Path,
+    dims: int,
+    known: "_Found",
+    name: str,
+    reference: "PointsTable | None",
+    axis: int | None,
+    start: float,
+) -> "Reviewed":
+    """Return an image with what is known of it, or refuse what does not fit together."""
+    from weakspot.data.images import scaled
+    from weakspot.report.review import Reviewed
+    from weakspot.slices import slice_index
+
+    shape = image.stored.shape[1:]
+    if len(shape) != dims:
+        raise InputError(f"{path} is in {len(shape)}D, and the page, by points or its first image, in {dims}D")
+    if axis is not None and dims == 2:
+        raise InputError(f"{path} is in 2D: leave --slice-axis out")
+    for table in (known.points, reference):
+        if table is not None:
+            _refuse_outside(table.get(name, table.none).coordinates, shape, table.path)
+    map_path = _map_of(known.maps, name)
+    attention = None if map_path is None else _read_map(map_path)
+    if attention is not None and attention.shape != shape:
+        raise InputError(f"{map_path} is of {attention.shape}, its image of {shape}: predict it again")
+    return Reviewed(
+        name,
+        scaled(image.stored),
+        image.affine,
+        known.of(name, dims),
+        kept=known.kept_of(name),
+        counted=known.counts.get(name, "nothing: it was left out") if known.counts else None,
+        reference=None if reference is None else reference.get(name, reference.none),
+        attention=attention,
+        start=None if axis is None else slice_index(start, shape[axis]),
+    )
 
 
 @dataclass(frozen=True)
 class _Found:
-    """What was found: candidates, how many of each image were counted, the counts, and the folder of maps."""
+    """What was found: candidates, how many of each image were counted, counts, the folder of maps, the slices' axis."""
 
     points: "PointsTable | None" = None
     counted: "Mapping[str, int]" = field(default_factory=dict)
     counts: "Mapping[str, str]" = field(default_factory=dict)
     maps: Path | None = None
+    slice_axis: int | None = None
 
     @property
     def scored(self) -> bool:
@@ -153,6 +199,7 @@ def _found_in(path: Path) -> _Found:
     """Read the folder of predict, or a table of points."""
     from weakspot.data.points import read_points
     from weakspot.data.tables import read_table
+    from weakspot.files import read_record
 
     if not path.is_dir():
         return _Found(read_points(path))
@@ -163,6 +210,7 @@ def _found_in(path: Path) -> _Found:
         {name: len(points) for name, points in read_points(counted).items()} if counted.exists() else {},
         dict(zip(counts["id"], counts["count"], strict=True)),
         path / "maps",
+        (read_record(path / "predict.json") or {}).get("slice_axis"),
     )
 
 
@@ -181,13 +229,16 @@ def _read_map(path: Path) -> "NDArray[np.float32]":
     if is_scan(path):
         return read_scan(path).values
     with reading(path):
-        return np.asarray(np.load(path, allow_pickle=False), np.float32)
+        attention = np.asarray(np.load(path, allow_pickle=False), np.float32)
+        if not (attention.size and np.isfinite(attention).all()):
+            raise InputError("a map without voxels, or with some that are NaN or infinite: predict it again")
+    return attention
 
 
 def _refuse_outside(points: "FloatArray", shape: tuple[int, ...], table: Path) -> None:
     """Refuse points that lie outside of their image: they are those of another, or in another order of axes."""
     import numpy as np
 
-    if (outside := np.any((points < -0.5) | (points > np.subtract(shape, 0.5)), axis=1)).any():
+    if (outside := np.any((points < -0.5) | (points >= np.subtract(shape, 0.5)), axis=1)).any():
         first = points[outside][0].tolist()
         raise InputError(f"{outside.sum()} points of {table} are outside of it, such as {first}; it has {shape} voxels")

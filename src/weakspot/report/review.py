@@ -87,12 +87,12 @@ def view_of(dims: int, affine: FloatArray | None = None, cut: int | None = None)
 def shades(values: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Return an image (channels, *spatial) as 8 bits (*spatial) or, in colour, (*spatial, 3).
 
-    Grey is spread from the 0.1th to the 99.9th percentile of what is not 0, colours from 0 to 1.
+    Spread up to the 99.9th percentile of what is not 0, grey from the 0.1th, colours, which keep their hue, from 0.
     """
-    if len(values) == 1:
-        seen = values[values != 0]
-        low, high = np.percentile(seen, (0.1, 99.9)) if seen.size else (0.0, 1.0)
-        low = min(low, 0.0) if low == high else low
+    seen = values[values != 0]
+    if seen.size:
+        low, high = np.percentile(seen, (0.1, 99.9))
+        low = 0.0 if len(values) > 1 or low == high else low
         values = np.asarray((values - low) / ((high - low) or 1.0), np.float32)
     bright = np.rint(255 * np.clip(values, 0, 1)).astype(np.uint8)
     return bright[0] if len(bright) == 1 else np.moveaxis(bright, 0, -1)
@@ -158,7 +158,8 @@ def add_image(folder: Path, number: int, image: Reviewed, scale: float, cut: int
     view = view_of(len(shape), image.affine, cut)
     pictures = folder / "images"
     pictures.mkdir(exist_ok=True)
-    files, layout = _sheets(pictures / f"{number:04d}", view.slices(shades(image.values)))
+    pixels = view.slices(shades(image.values))
+    files, layout = _sheets(pictures / f"{number:04d}", pixels)
     maps: list[str] = []
     if image.attention is not None:
         maps, _ = _sheets(pictures / f"{number:04d}_map", view.slices(heat(image.attention, scale)))
@@ -167,6 +168,7 @@ def add_image(folder: Path, number: int, image: Reviewed, scale: float, cut: int
     slices = 1 if view.cut is None else shape[view.cut]
     return {
         "id": image.identifier,
+        "pixels": hashlib.sha256(pixels.tobytes()).hexdigest()[:16],
         "row": image.row,
         "view": {
             "cut": view.cut,
@@ -189,20 +191,30 @@ def add_image(folder: Path, number: int, image: Reviewed, scale: float, cut: int
     }
 
 
-def write_page(folder: Path, images: Sequence[dict[str, Any]], dims: int, columns: Sequence[str], scored: bool) -> None:
+def write_page(
+    folder: Path,
+    name: str,
+    images: Sequence[dict[str, Any]],
+    dims: int,
+    columns: Sequence[str] = (),
+    others: Sequence[Sequence[str]] = (),
+    scored: bool = True,
+) -> None:
     """Write the page of images that `add_image` returned; ``index.html`` is what to open.
 
     Parameters
     ----------
     folder : of the page
+    name : of the page: what was marked on one is not met on another of the same images
     images : in their order
     dims : 2 or 3
     columns : the names of the cells of ``Reviewed.row``
+    others : the rows, with their ids, of images that are not on the page
     scored : whether points are candidates, some of which are not kept
     """
-    axes = COLUMNS[dims]["coordinates"]
-    content = {"axes": axes, "columns": list(columns), "scored": scored, "images": list(images)}
-    # What was marked on a page is kept by the browser under its key, and is not to be met on another.
+    content: dict[str, Any] = {"name": name, "axes": COLUMNS[dims]["coordinates"], "columns": list(columns)}
+    content |= {"scored": scored, "images": list(images), "others": list(others)}
+    # What is marked on a page the browser keeps under its key.
     content["key"] = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
     write_text(folder / "data.js", f'"use strict";\nconst data = {json.dumps(content, separators=(",", ":"))};\n')
     for part in files("weakspot.report").joinpath("review_page").iterdir():

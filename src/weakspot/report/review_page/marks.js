@@ -27,7 +27,7 @@ function objectsOf(data, log, image) {
 }
 
 /* The slice of a point, 0 in 2D. */
-const sliceOf = (view, at) => (view.cut === null ? 0 : Math.round(at[view.cut]));
+const sliceOf = (view, at) => (view.cut === null ? 0 : Math.min(view.slices - 1, Math.max(0, Math.round(at[view.cut]))));
 
 /* Where a point lies in a slice as it is drawn, from the corner at the top left, in units of the smaller voxel side. */
 function toUnits(view, at) {
@@ -48,25 +48,25 @@ function fromUnits(view, [x, y], slice) {
 
 /* Whether a point lies in the image. */
 const isInside = (view, at) =>
-  [view.across, view.down].every(([axis, size]) => at[axis] >= -0.5 && at[axis] <= size - 0.5);
+  [view.across, view.down].every(([axis, size]) => at[axis] >= -0.5 && at[axis] < size - 0.5);
 
-/* What a click means: the nearest mark within reach, in units, of this slice or the next ones: {kind, index}, or null.
-Kept candidates and added points come before candidates that are only shown. */
+/* What a click means: the nearest mark within reach, in units, of this slice or else of those beside it: {kind, index},
+or null. Of several in one place, one that stands for an object. */
 function markAt(data, log, image, slice, units, reach, isShown) {
   const { view, points } = data.images[image];
   const marks = marksOf(data, log, image);
   const near = [];
   const look = (at, kind, index, rank) => {
-    if (Math.abs(sliceOf(view, at) - slice) > 1) return;
+    const away = Math.abs(sliceOf(view, at) - slice);
     const [x, y] = toUnits(view, at);
     const distance = Math.hypot(x - units[0], y - units[1]);
-    if (distance <= reach) near.push({ kind, index, rank, distance });
+    if (away <= 1 && distance <= reach) near.push({ kind, index, away, distance, rank });
   };
   points.forEach((at, index) => {
     if (marks.kept[index] || isShown(index)) look(at, "candidate", index, marks.kept[index] ? 0 : 1);
   });
   marks.added.forEach((at, index) => at && look(at, "added", index, 0));
-  near.sort((one, other) => one.rank - other.rank || one.distance - other.distance);
+  near.sort((one, other) => one.away - other.away || one.distance - other.distance || one.rank - other.rank);
   return near.length ? { kind: near[0].kind, index: near[0].index } : null;
 }
 
@@ -79,10 +79,28 @@ function clicked(data, log, image, slice, units, reach, isShown) {
   return isInside(view, at) ? { act: "add", image, at } : null;
 }
 
-/* How many objects each image has, and how many images are done. */
-const isDone = (data, log, image) => marksOf(data, log, image).done;
-const doneOf = (data, log) => data.images.filter((_, image) => isDone(data, log, image)).length;
+/* The images that are done. */
+function doneIn(log) {
+  const done = new Set();
+  for (const step of log) if (step.act === "done" && !done.delete(step.image)) done.add(step.image);
+  return done;
+}
 
+/* Where a step of the log was made: a point, or null. */
+function placeOf(data, log, step) {
+  if (step.act === "toggle") return data.images[step.image].points[step.index];
+  if (step.act === "add") return step.at;
+  if (step.act === "remove") return log.filter((each) => each.image === step.image && each.act === "add")[step.index].at;
+  return null;
+}
+
+/* The candidates to show faintly, from the best: a few beyond those that were counted, until a score was chosen. */
+function shownAtFirst(image, score) {
+  if (score !== null) return image.scores.filter((each) => Number(each) >= score).length;
+  return Math.min(image.points.length, Math.max(Math.ceil(1.5 * image.kept), image.kept + 10));
+}
+
+/* Tables as CSV. */
 const cell = (value) => (/[",\r\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value));
 const table = (rows) => rows.map((row) => row.map(cell).join(",") + "\n").join("");
 
@@ -92,19 +110,21 @@ const inWorld = (affine, at) =>
 
 /* The points table of the images that are done. */
 function pointsTable(data, log) {
-  const rows = data.images.flatMap((image, place) =>
-    !isDone(data, log, place)
-      ? []
-      : objectsOf(data, log, place).map((at) => [image.id, ...at, ...(data.axes.length === 3 ? inWorld(image.affine, at) : [])]),
-  );
-  return table([["id", ...data.axes, ...(data.axes.length === 3 ? ["x_mm", "y_mm", "z_mm"] : [])], ...rows]);
+  const volumes = data.axes.length === 3;
+  const done = doneIn(log);
+  const rows = data.images.flatMap((image, place) => {
+    const objects = done.has(place) ? objectsOf(data, log, place) : [];
+    return objects.map((at) => [image.id, ...at, ...(volumes ? inWorld(image.affine, at) : [])]);
+  });
+  return table([["id", ...data.axes, ...(volumes ? ["x_mm", "y_mm", "z_mm"] : [])], ...rows]);
 }
 
-/* The table of all images: their rows as they came, the count of those that are done, and whether they are. */
+/* The cohort's table: its rows as they came, the count of the images that are done, and whether they are. */
 function imagesTable(data, log) {
-  const rows = data.images.map((image, place) => {
-    const done = isDone(data, log, place);
-    return [image.id, ...image.row, done ? objectsOf(data, log, place).length : "", done ? "yes" : "no"];
-  });
-  return table([["id", ...data.columns, "count", "reviewed"], ...rows]);
+  const done = doneIn(log);
+  const rows = data.images.map((image, place) =>
+    done.has(place) ? [image.id, ...image.row, objectsOf(data, log, place).length, "yes"] : [image.id, ...image.row, "", "no"],
+  );
+  const others = data.others.map((row) => [...row, "", "no"]);
+  return table([["id", ...data.columns, "count", "reviewed"], ...rows, ...others]);
 }

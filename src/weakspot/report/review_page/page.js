@@ -5,7 +5,6 @@ const $ = (name) => document.getElementById(name);
 const canvas = $("canvas");
 const pen = canvas.getContext("2d");
 const COLOURS = { kept: "#E69F00", faint: "#56B4E9", added: "#00C08B", truth: "#ffffff" }; // after Okabe and Ito (2008)
-const REACH = 9; // of a click, in pixels of the screen
 const STORE = `weakspot review ${data.key}`;
 
 let log = [];
@@ -13,14 +12,20 @@ let undone = [];
 let now = 0; // the image
 let slice = 0;
 let selected = null; // {kind, index}
+let chosenScore = null; // down to which candidates are shown, once it was chosen
+let keeps = true; // whether the browser does
 let zoom = null; // {scale, x, y}: pixels of the screen for a unit, and where the corner is; null: the whole image
 const pictures = new Map();
 
-try {
-  log = JSON.parse(localStorage.getItem(STORE)) || [];
-} catch {
-  alert("This browser keeps nothing for pages of files: save your points before you close the page.");
+function remembered() {
+  try {
+    return JSON.parse(localStorage.getItem(STORE)) || [];
+  } catch {
+    return [];
+  }
 }
+
+log = remembered();
 
 const image = () => data.images[now];
 const view = () => image().view;
@@ -31,7 +36,8 @@ function keep() {
   try {
     localStorage.setItem(STORE, JSON.stringify(log));
   } catch {
-    // What is not kept can still be saved as a table.
+    if (keeps) alert("This browser does not keep what you mark: save your tables before you close the page.");
+    keeps = false;
   }
 }
 
@@ -43,20 +49,17 @@ function act(step) {
   refresh();
 }
 
-function undo() {
-  const step = log.pop();
+/* Move a step between what was done and what was taken back, and show where it was. */
+function goBack(from, to) {
+  const step = from.pop();
   if (!step) return;
-  undone.push(step);
+  const at = placeOf(data, log, step);
+  to.push(step);
   keep();
   show(step.image);
-}
-
-function redo() {
-  const step = undone.pop();
-  if (!step) return;
-  log.push(step);
-  keep();
-  show(step.image);
+  selected = null;
+  if (at) slice = sliceOf(view(), at);
+  draw();
 }
 
 function picture(file) {
@@ -91,14 +94,14 @@ function begin() {
   $("slice").max = several ? view.slices - 1 : 0;
   $("faint-label").style.display = data.scored && scores.length ? "" : "none";
   $("faint").max = points.length;
-  $("faint").value = Math.min(points.length, Math.max(image().kept, Math.ceil(1.5 * image().kept)));
+  $("faint").value = shownAtFirst(image(), chosenScore);
   $("map-label").style.display = image().maps.length ? "" : "none";
   $("list").children[now].scrollIntoView({ block: "nearest" });
 }
 
 function refresh() {
   const marks = marksOf(data, log, now);
-  $("progress").textContent = `${doneOf(data, log)} of ${data.images.length} images done`;
+  $("progress").textContent = `${doneIn(log).size} of ${data.images.length} images done`;
   $("done").textContent = marks.done ? "Done \u2713 (take back)" : "Image done";
   $("done").className = marks.done ? "done" : "";
   $("name").textContent = image().id;
@@ -113,7 +116,7 @@ function refresh() {
 
 function label(place) {
   const [tick, , number] = $("list").children[place].children;
-  tick.textContent = isDone(data, log, place) ? "\u2713" : "\u00b7";
+  tick.textContent = doneIn(log).has(place) ? "\u2713" : "\u00b7";
   number.textContent = objectsOf(data, log, place).length;
 }
 
@@ -142,9 +145,14 @@ function draw() {
     );
   };
   pen.imageSmoothingEnabled = scale < 3;
-  pen.filter = `brightness(${2 ** Number($("brightness").value)})`;
-  layer(image().sheets);
-  pen.filter = "none";
+  // Brighter than it is: added to itself; a filter of the canvas would do, but not every browser has it.
+  pen.globalCompositeOperation = "lighter";
+  for (let left = 2 ** Number($("brightness").value); left > 0.01; left -= 1) {
+    pen.globalAlpha = Math.min(1, left);
+    layer(image().sheets);
+  }
+  pen.globalAlpha = 1;
+  pen.globalCompositeOperation = "source-over";
   if (image().maps.length && $("map").checked) {
     pen.globalCompositeOperation = "screen";
     layer(image().maps);
@@ -175,10 +183,14 @@ function drawEnds(scale, x, y, width, height) {
   }
 }
 
+/* The size of marks, and of what a click reaches, in pixels of the screen. */
+const sizeAt = (scale) => Math.max(5, Math.min(14, 4 * scale));
+const reachAt = (scale) => (1.3 * sizeAt(scale) + 2) / scale;
+
 function drawMarks(scale, x, y) {
   const { points, truth } = image();
   const marks = marksOf(data, log, now);
-  const size = Math.max(5, Math.min(14, 4 * scale));
+  const size = sizeAt(scale);
   // A mark is drawn whole in its own slice, and dashed in the two beside it.
   const at = (point, colour, width, shape) => {
     const away = Math.abs(sliceOf(view(), point) - slice);
@@ -259,12 +271,12 @@ function moveSlice(by) {
 const done = () => act({ act: "done", image: now });
 
 function doneAndNext() {
-  if (!isDone(data, log, now)) done();
+  if (!doneIn(log).has(now)) done();
   if (now + 1 < data.images.length) show(now + 1);
 }
 
 function save(name, text) {
-  if (!doneOf(data, log)) {
+  if (!doneIn(log).size) {
     alert("No image is marked as done yet: press enter, or the button, when you are through with one.");
     return;
   }
@@ -294,21 +306,27 @@ canvas.addEventListener("pointermove", (event) => {
   }
   const at = fromUnits(view(), units, slice);
   if (!isInside(view(), at)) return;
-  const mark = markAt(data, log, now, slice, units, REACH / scale, isShown);
+  const mark = markAt(data, log, now, slice, units, reachAt(scale), isShown);
   tell(at, mark && mark.kind === "candidate" ? image().scores[mark.index] : undefined);
 });
 canvas.addEventListener("pointerup", (event) => {
   const clickedHere = drag && !drag.moved;
   drag = null;
   if (!clickedHere || $("hide").checked) return;
+  selected = null;
   const { scale, x, y } = frame();
-  act(clicked(data, log, now, slice, [(event.offsetX - x) / scale, (event.offsetY - y) / scale], REACH / scale, isShown));
+  act(clicked(data, log, now, slice, [(event.offsetX - x) / scale, (event.offsetY - y) / scale], reachAt(scale), isShown));
 });
 canvas.addEventListener("pointercancel", () => (drag = null));
+let rolled = 0; // trackpads send many small steps
 canvas.addEventListener("wheel", (event) => {
   event.preventDefault();
-  if (view().cut !== null && !event.ctrlKey) moveSlice(event.deltaY > 0 ? 1 : -1);
-  else zoomBy(event.deltaY > 0 ? 1 / 1.2 : 1.2, event.offsetX, event.offsetY);
+  if (view().cut === null || event.ctrlKey) return zoomBy(1.2 ** (-Math.max(-1, Math.min(1, event.deltaY / 60))), event.offsetX, event.offsetY);
+  rolled += event.deltaY * (event.deltaMode ? 30 : 1);
+  if (Math.abs(rolled) >= 60) {
+    moveSlice(Math.sign(rolled));
+    rolled = 0;
+  }
 }, { passive: false });
 
 const flip = (name) => { $(name).checked = !$(name).checked; draw(); };
@@ -321,8 +339,8 @@ const KEYS = {
   " ": toggleSelected,
   n: () => step(1),
   p: () => step(-1),
-  u: undo,
-  r: redo,
+  u: () => goBack(log, undone),
+  r: () => goBack(undone, log),
   m: () => flip("map"),
   t: () => flip("truth"),
   h: () => flip("hide"),
@@ -333,8 +351,10 @@ const KEYS = {
 };
 document.addEventListener("keydown", (event) => {
   if (!(event.key in KEYS) || event.ctrlKey || event.metaKey || event.altKey) return;
+  const focused = document.activeElement.tagName;
+  if ((event.key === "Enter" || event.key === " ") && (event.repeat || focused === "BUTTON" || focused === "INPUT")) return;
+  if (event.key.startsWith("Arrow") && document.activeElement.type === "range") return;
   event.preventDefault();
-  if (document.activeElement !== canvas) canvas.focus();
   KEYS[event.key]();
 });
 
@@ -351,7 +371,7 @@ data.images.forEach((each, place) => {
   label(place);
 });
 const legend = [
-  ...(data.scored ? [["\u25cb", COLOURS.kept, "kept"], ["\u25cb", COLOURS.faint, "candidate"]] : []),
+  ...(data.images.some((each) => each.points.length) ? [["\u25cb", COLOURS.kept, "kept"], ["\u25cb", COLOURS.faint, "not kept"]] : []),
   ["\u25a1", COLOURS.added, "added"],
   ...(data.images.some((each) => each.truth.length) ? [["+", COLOURS.truth, "reference"]] : []),
 ];
@@ -365,10 +385,24 @@ $("truth-label").style.display = data.images.some((each) => each.truth.length) ?
 for (const row of document.querySelectorAll(".volume")) row.style.display = data.axes.length === 3 ? "" : "none";
 $("slice").addEventListener("input", () => { slice = Number($("slice").value); draw(); });
 for (const name of ["brightness", "map", "truth", "hide"]) $(name).addEventListener("input", draw);
-$("faint").addEventListener("input", draw);
+$("faint").addEventListener("input", () => {
+  const number = Number($("faint").value);
+  chosenScore = number ? Number(image().scores[number - 1]) : Infinity;
+  draw();
+});
 $("done").addEventListener("click", done);
 $("save-points").addEventListener("click", () => save("points.csv", pointsTable(data, log)));
 $("save-images").addEventListener("click", () => save("images.csv", imagesTable(data, log)));
 window.addEventListener("resize", draw);
+// Keys are for the image, but where a button or a slider was reached by keys.
+document.addEventListener("pointerup", (event) => event.target.closest("button, input") && canvas.focus());
+window.addEventListener("storage", (event) => {
+  if (event.key !== STORE) return; // the same page, elsewhere
+  log = remembered();
+  undone = [];
+  data.images.forEach((_, place) => label(place));
+  refresh();
+});
+now = Math.max(0, data.images.findIndex((_, place) => !doneIn(log).has(place)));
 begin();
 refresh();
