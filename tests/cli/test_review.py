@@ -135,7 +135,7 @@ def test_what_was_only_noticed_waits(images: Path):
     run("review", "cohort.csv", "--found", "found", "--out", "page")
     page = Page(images / "page")
     assert page("objectsOf", [], 0) == []
-    assert page.engine.eval("data.images.map((each) => each.counted).join()") == "0.93,nothing: it was left out,0.1"
+    assert page.engine.eval("data.images.map((each) => each.counted).join()") == "0.93,nothing,0.1"
 
 
 def test_points_and_maps_of_other_images_are_refused(images: Path):

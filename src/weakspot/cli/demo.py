@@ -113,7 +113,7 @@ def demo(
     save(froc_figure(curves, MAX_FP, operating="at the count"), out / "froc")
     counted = objective == "regression"
     save(_examples_figure(grids.test, found[shown], "counted" if counted else "probability"), out / "maps")
-    _write_page(out / "page", grids.test, ids, found[shown])
+    _write_page(out / "page", grids.test, ids, found[shown], counted)
     paper = _published(digit, network, objective)
     result = {
         "digit": digit,
@@ -140,8 +140,8 @@ def demo(
     )
 
 
-def _write_page(folder: Path, grids: "Grids", ids: Sequence[str], found: "Found") -> None:
-    """Write the first grids as `weakspot review` does."""
+def _write_page(folder: Path, grids: "Grids", ids: Sequence[str], found: "Found", counts: bool) -> None:
+    """Write the first grids as `weakspot review` does; unless the network ``counts``, no candidate is kept."""
     import numpy as np
 
     from weakspot.report.review import Reviewed, add_image, scale_of, write_page
@@ -151,7 +151,7 @@ def _write_page(folder: Path, grids: "Grids", ids: Sequence[str], found: "Found"
     scale = scale_of([float(each.attention.max()) for each in found.predictions])
     pages = []
     for index, name in enumerate(ids[:_ON_PAGE]):
-        counted = int(found.evaluation.point.kept[image == index].sum())
+        counted = int(found.evaluation.point.kept[image == index].sum()) if counts else 0
         reviewed = Reviewed(
             name,
             grids.images[index],

@@ -152,7 +152,7 @@ def _reviewed(
         image.affine,
         known.of(name, dims),
         kept=known.kept_of(name),
-        counted=known.counts.get(name, "nothing: it was left out") if known.counts else None,
+        counted=known.counts.get(name, "nothing") if known.counts else None,
         reference=None if reference is None else reference.get(name, reference.none),
         attention=attention,
         start=None if axis is None else slice_index(start, shape[axis]),
@@ -239,6 +239,6 @@ def _refuse_outside(points: "FloatArray", shape: tuple[int, ...], table: Path) -
     """Refuse points that lie outside of their image: they are those of another, or in another order of axes."""
     import numpy as np
 
-    if (outside := np.any((points < -0.5) | (points >= np.subtract(shape, 0.5)), axis=1)).any():
+    if (outside := np.any((points < -0.5) | (points > np.subtract(shape, 0.5)), axis=1)).any():
         first = points[outside][0].tolist()
         raise InputError(f"{outside.sum()} points of {table} are outside of it, such as {first}; it has {shape} voxels")

@@ -79,6 +79,7 @@ function show(place) {
   if (other) {
     selected = null;
     zoom = null;
+    $("where").textContent = "";
     for (const file of pictures.keys()) if (!image().sheets.includes(file) && !image().maps.includes(file)) pictures.delete(file);
     begin();
   }
@@ -244,7 +245,7 @@ function step(by) {
 }
 
 function toggleSelected() {
-  if (!selected) return;
+  if (!selected || $("hide").checked) return;
   if (selected.kind === "added") {
     act({ act: "remove", image: now, index: selected.index });
     selected = null;
@@ -276,10 +277,6 @@ function doneAndNext() {
 }
 
 function save(name, text) {
-  if (!doneIn(log).size) {
-    alert("No image is marked as done yet: press enter, or the button, when you are through with one.");
-    return;
-  }
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
   link.download = name;
@@ -350,12 +347,13 @@ const KEYS = {
   0: () => { zoom = null; draw(); },
 };
 document.addEventListener("keydown", (event) => {
-  if (!(event.key in KEYS) || event.ctrlKey || event.metaKey || event.altKey) return;
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  if (!(key in KEYS) || event.ctrlKey || event.metaKey || event.altKey) return;
   const focused = document.activeElement.tagName;
   if ((event.key === "Enter" || event.key === " ") && (event.repeat || focused === "BUTTON" || focused === "INPUT")) return;
   if (event.key.startsWith("Arrow") && document.activeElement.type === "range") return;
   event.preventDefault();
-  KEYS[event.key]();
+  KEYS[key]();
 });
 
 data.images.forEach((each, place) => {
@@ -391,15 +389,24 @@ $("faint").addEventListener("input", () => {
   draw();
 });
 $("done").addEventListener("click", done);
-$("save-points").addEventListener("click", () => save("points.csv", pointsTable(data, log)));
-$("save-images").addEventListener("click", () => save("images.csv", imagesTable(data, log)));
+// Both at once: they are of one state.
+$("save").addEventListener("click", () => {
+  if (!doneIn(log).size) {
+    alert("No image is marked as done yet: press enter, or the button, when you are through with one.");
+    return;
+  }
+  save("points.csv", pointsTable(data, log));
+  save("images.csv", imagesTable(data, log));
+});
+document.title = `${data.name}: weakspot review`;
 window.addEventListener("resize", draw);
 // Keys are for the image, but where a button or a slider was reached by keys.
-document.addEventListener("pointerup", (event) => event.target.closest("button, input") && canvas.focus());
+document.addEventListener("pointerup", (event) => event.target.closest("button, input, label") && setTimeout(() => canvas.focus()));
 window.addEventListener("storage", (event) => {
   if (event.key !== STORE) return; // the same page, elsewhere
   log = remembered();
   undone = [];
+  selected = null;
   data.images.forEach((_, place) => label(place));
   refresh();
 });
