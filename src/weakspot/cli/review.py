@@ -2,7 +2,7 @@
 
 import math
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,13 +22,8 @@ if TYPE_CHECKING:
     from weakspot.geometry import FloatArray
     from weakspot.report.review import Reviewed
 
-_REPLACED = (
-    "id",
-    "image",
-    "mask",
-    "count",
-    "reviewed",
-)  # what images.csv has of its own, and a path that led from the table
+# Columns that images.csv has of its own, and one of paths, which led from the cohort's folder.
+_REPLACED = ("id", "image", "count", "reviewed", "mask")
 
 
 def review(
@@ -43,8 +38,8 @@ def review(
     slice_axis: Annotated[
         str | None,
         typer.Option(
-            help="Show slices across i, j or k (or 0, 1, 2), first the table's slice; unless given, across the axis of "
-            "thick slices, or the one that goes up."
+            help="Show slices across i, j or k (or 0, 1, 2), first the table's slice; unless given, as peaks were "
+            "sought, or across the axis of thick slices, or the one that goes up."
         ),
     ] = None,
     volume: Annotated[int | None, typer.Option(min=0, help="Which volume of 4D scans, from 0.")] = None,
@@ -103,8 +98,8 @@ def review(
                         continue
                     image = read_placed(path, volume, str(nonfinite))
                     dims = dims or image.stored.ndim - 1
-                    shown = _reviewed(image, path, dims, known, name, reference, axis, starts[name])
-                    pages.append(add_image(draft, number, replace(shown, row=rows[name]), scale_of(highest), axis))
+                    shown = _reviewed(name, path, image, dims, known, reference, axis, starts[name], rows[name])
+                    pages.append(add_image(draft, number, shown, scale_of(highest), axis))
                 except InputError as error:
                     problems[name] = str(error)
                 finally:
@@ -120,14 +115,15 @@ def review(
 
 
 def _reviewed(
-    image: "Image",
+    name: str,
     path: Path,
+    image: "Image",
     dims: int,
     known: "_Found",
-    name: str,
     reference: "PointsTable | None",
     axis: int | None,
     start: float,
+    row: tuple[str, ...],
 ) -> "Reviewed":
     """Return an image with what is known of it, or refuse what does not fit together."""
     from weakspot.data.images import scaled
@@ -156,6 +152,7 @@ def _reviewed(
         reference=None if reference is None else reference.get(name, reference.none),
         attention=attention,
         start=None if axis is None else slice_index(start, shape[axis]),
+        row=row,
     )
 
 

@@ -92,11 +92,11 @@ class Cohort:
         """Return the cohort of the rows whose cell in any column is ``value``, or refuse where there are none."""
         if column not in self.table:
             raise InputError(f"no column {column!r}; there are {', '.join(self.table.columns)}")
-        cells = self.table[column].astype(str)
-        if not (cells == value).any():
-            there = ", ".join(sorted(cells.unique())[:_NAMED])
+        cells = self.table[column].to_numpy(str)
+        if value not in cells:
+            there = ", ".join(np.unique(cells)[:_NAMED])
             raise InputError(f"no image has {value!r} in the column {column!r}; there are such as {there}")
-        return self.select((cells == value).to_numpy(bool))
+        return self.select(cells == value)
 
 
 class Splits(NamedTuple):

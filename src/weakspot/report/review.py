@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -159,7 +158,7 @@ def add_image(folder: Path, number: int, image: Reviewed, scale: float, cut: int
     pictures = folder / "images"
     pictures.mkdir(exist_ok=True)
     pixels = view.slices(shades(image.values))
-    files, layout = _sheets(pictures / f"{number:04d}", pixels)
+    sheets, layout = _sheets(pictures / f"{number:04d}", pixels)
     maps: list[str] = []
     if image.attention is not None:
         maps, _ = _sheets(pictures / f"{number:04d}_map", view.slices(heat(image.attention, scale)))
@@ -178,7 +177,7 @@ def add_image(folder: Path, number: int, image: Reviewed, scale: float, cut: int
             "ends": view.ends,
             **layout,
         },
-        "sheets": [f"images/{name}" for name in files],
+        "sheets": [f"images/{name}" for name in sheets],
         "maps": [f"images/{name}" for name in maps],
         "start": slices // 2 if image.start is None else image.start,
         "affine": None if image.affine is None else image.affine.tolist(),
@@ -219,8 +218,7 @@ def write_page(
     write_text(folder / "data.js", f'"use strict";\nconst data = {json.dumps(content, separators=(",", ":"))};\n')
     for part in files("weakspot.report").joinpath("review_page").iterdir():
         if part.name.endswith((".html", ".js", ".css")):
-            with part.open("rb") as source, (folder / part.name).open("wb") as copy:
-                shutil.copyfileobj(source, copy)
+            (folder / part.name).write_bytes(part.read_bytes())
 
 
 def _sheets(stem: Path, slices: NDArray[np.uint8]) -> tuple[list[str], dict[str, Any]]:

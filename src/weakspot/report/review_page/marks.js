@@ -4,17 +4,15 @@
 //
 // log: [{act: "toggle", image, index} | {act: "add", image, at} | {act: "remove", image, index} | {act: "done", image}]
 
-/* Marks of an image: which candidates are kept, which points were added (null where one was removed), and whether it
-is done. */
+/* Marks of an image: which candidates are kept, and which points were added (null where one was removed). */
 function marksOf(data, log, image) {
   const { points, kept } = data.images[image];
-  const marks = { kept: points.map((_, index) => index < kept), added: [], done: false };
+  const marks = { kept: points.map((_, index) => index < kept), added: [] };
   for (const step of log) {
     if (step.image !== image) continue;
     if (step.act === "toggle") marks.kept[step.index] = !marks.kept[step.index];
     else if (step.act === "add") marks.added.push(step.at);
     else if (step.act === "remove") marks.added[step.index] = null;
-    else if (step.act === "done") marks.done = !marks.done;
   }
   return marks;
 }

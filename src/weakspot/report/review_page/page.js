@@ -7,7 +7,7 @@ const pen = canvas.getContext("2d");
 const COLOURS = { kept: "#E69F00", faint: "#56B4E9", added: "#00C08B", truth: "#ffffff" }; // after Okabe and Ito (2008)
 const STORE = `weakspot review ${data.key}`;
 
-let log = [];
+let log = remembered();
 let undone = [];
 let now = 0; // the image
 let slice = 0;
@@ -24,8 +24,6 @@ function remembered() {
     return [];
   }
 }
-
-log = remembered();
 
 const image = () => data.images[now];
 const view = () => image().view;
@@ -58,8 +56,7 @@ function goBack(from, to) {
   keep();
   show(step.image);
   selected = null;
-  if (at) slice = sliceOf(view(), at);
-  draw();
+  if (at) goTo(at);
 }
 
 function picture(file) {
@@ -101,10 +98,10 @@ function begin() {
 }
 
 function refresh() {
-  const marks = marksOf(data, log, now);
-  $("progress").textContent = `${doneIn(log).size} of ${data.images.length} images done`;
-  $("done").textContent = marks.done ? "Done \u2713 (take back)" : "Image done";
-  $("done").className = marks.done ? "done" : "";
+  const done = doneIn(log);
+  $("progress").textContent = `${done.size} of ${data.images.length} images done`;
+  $("done").textContent = done.has(now) ? "Done \u2713 (take back)" : "Image done";
+  $("done").className = done.has(now) ? "done" : "";
   $("name").textContent = image().id;
   const objects = objectsOf(data, log, now).length;
   const counted = image().counted === null ? "" : `, predicted ${image().counted}`;
@@ -235,12 +232,17 @@ function step(by) {
   const place = all.findIndex((each) => selected && each.kind === selected.kind && each.index === selected.index);
   const next = all[place < 0 ? (by > 0 ? 0 : all.length - 1) : (place + by + all.length) % all.length];
   selected = { kind: next.kind, index: next.index };
-  slice = sliceOf(view(), next.at);
+  tell(next.at, next.kind === "candidate" ? image().scores[next.index] : undefined);
+  goTo(next.at);
+}
+
+/* Show where a point is: its slice, and, of an image that is not shown whole, the part around it. */
+function goTo(at) {
+  slice = sliceOf(view(), at);
   if (zoom) {
-    const [u, v] = toUnits(view(), next.at);
+    const [u, v] = toUnits(view(), at);
     zoom = { ...zoom, x: canvas.clientWidth / 2 - u * zoom.scale, y: canvas.clientHeight / 2 - v * zoom.scale };
   }
-  tell(next.at, next.kind === "candidate" ? image().scores[next.index] : undefined);
   draw();
 }
 
@@ -310,9 +312,11 @@ canvas.addEventListener("pointerup", (event) => {
   const clickedHere = drag && !drag.moved;
   drag = null;
   if (!clickedHere || $("hide").checked) return;
-  selected = null;
   const { scale, x, y } = frame();
-  act(clicked(data, log, now, slice, [(event.offsetX - x) / scale, (event.offsetY - y) / scale], reachAt(scale), isShown));
+  const step = clicked(data, log, now, slice, [(event.offsetX - x) / scale, (event.offsetY - y) / scale], reachAt(scale), isShown);
+  if (step && step.act === "toggle") selected = { kind: "candidate", index: step.index };
+  if (step && step.act === "remove") selected = null;
+  act(step);
 });
 canvas.addEventListener("pointercancel", () => (drag = null));
 let rolled = 0; // trackpads send many small steps
