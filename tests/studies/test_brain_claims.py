@@ -7,7 +7,7 @@ import pytest
 
 from weakspot.data.phantom.settings import REGIONS
 from weakspot.studies.brain import METHODS
-from weakspot.studies.brain_claims import AHEAD, CLAIMS, Claim, beside_rater, in_words
+from weakspot.studies.brain_claims import AHEAD, CLAIMS, Claim, beside_rater
 from weakspot.studies.brain_results import BrainResults, Difference, best_of, centred
 from weakspot.studies.brain_summary import conditions_table, standing
 from weakspot.studies.brain_units import CURVE_FP
@@ -44,7 +44,7 @@ def results(condition: str = "default", **changed: dict[str, dict[str, object]])
 
 
 def holds(claim: Claim, found: BrainResults) -> str:
-    return in_words(claim.judge(found)).split(" (")[0]
+    return str(claim.judge(found)).split(" (")[0]
 
 
 def test_a_claim_holds_where_all_of_its_regions_are_on_its_side():
@@ -63,7 +63,7 @@ def test_a_claim_holds_where_all_of_its_regions_are_on_its_side():
 def test_what_was_run_in_part_is_said_to_be():
     found = results(midbrain={"guided_backprop": record(0.6)})
     del found.evaluations["default", "grad", "basal_ganglia"]
-    assert in_words(GRADIENT_WINS.judge(found)).startswith("partly run (midbrain +10.00")
+    assert str(GRADIENT_WINS.judge(found)).startswith("partly run (midbrain +10.00")
 
 
 def test_noise_leaves_a_claim_open():

@@ -15,7 +15,7 @@ from weakspot.report.study_tables import beside
 from weakspot.settings import to_dict
 from weakspot.studies import mnist_report
 from weakspot.studies.fauc import Fauc
-from weakspot.studies.mnist import ALL, study_units
+from weakspot.studies.mnist import ALL, METHODS, study_units
 from weakspot.studies.mnist_data import MnistSettings
 from weakspot.studies.mnist_figures import figures
 from weakspot.studies.mnist_report import write_report
@@ -83,9 +83,9 @@ def test_bars_have_their_heights_and_say_what_was_not_run():
     first, second = figure.axes
     (bar,) = first.patches
     assert bar.get_height() == 50
-    (theirs,) = (line for line in first.lines if line.get_marker() == "<")
-    assert list(theirs.get_ydata()) == [60]
-    assert 0 < theirs.get_xdata()[0] < bar.get_x() + bar.get_width()  # beside the error bar, within the bar
+    (theirs,) = (line for line in first.lines if list(line.get_ydata()) == [60, 60])
+    left, right = theirs.get_xdata()
+    assert bar.get_x() < left < right < bar.get_x() + bar.get_width()  # across its own bar alone
     assert {tuple(error.get_segments()[0][:, 1]) for error in first.collections} == {(40, 70)}
     assert not second.patches
     assert [text.get_text() for text in second.texts] == ["not run"]
@@ -157,13 +157,13 @@ def study(folder: Path, objective: str) -> Place:
 def test_each_figure_is_drawn_and_says_what_was_not_run(tmp_path: Path):
     place = study(tmp_path / "study", "regression")
     drawn = {name: figure for name, _, figure in figures(read_results(place), published())}
-    numbers = ("4", "5", "C.16", "6", "C.15", "A.12", "B.13", "C.14")
+    numbers = ("4", "5", "6", "A.12", "B.13", "C.14", "C.15", "C.16")
     assert list(drawn) == [f"figure_{number}" for number in numbers]
     texts = [[text.get_text() for text in axis.texts] for axis in drawn["figure_4"].axes]
     not_run = ["not run"]  # below the image an empty place; the last is the bar of the scale
     assert texts == [[], [], not_run, not_run, [], *3 * [not_run], []]
     labels = [axis.get_xlabel() for axis in drawn["figure_5"].axes if axis.get_xlabel()]
-    assert labels == ["attention, of the highest on the lower image", "difference"]
+    assert labels == ["attention (share of the highest on the lower image)", "difference of the shares"]
     pixels = np.asarray(Image.open(place.units / "evaluate-regression-gp_unet-4-seed0-most.png"))
     shown = drawn["figure_4"].axes[1].images[0].get_array()
     np.testing.assert_allclose(shown, pixels / np.quantile(pixels, 0.9995))
@@ -178,14 +178,16 @@ def test_differences_share_a_scale_around_zero():
     first, second, bar = maps_figure([tiles], [np.zeros((0, 2))], (4, 4), 1).axes
     assert first.images[0].get_clim() == second.images[0].get_clim() == (-0.6, 0.6)
     assert bar.get_xlim() == pytest.approx((-0.6, 0.6))
-    # By the square root, as shares are: a third of the scale's end is more than half of the way.
-    np.testing.assert_allclose(first.images[0].norm([-0.6, -0.15, 0, 0.2, 0.6]), [0, 0.25, 0.5, 0.5 + 3**-0.5 / 2, 1])
+    # By the cube root, as shares are: an eighth of the scale's end is half of the way.
+    levels = first.images[0].norm([-0.6, -0.075, 0, 0.2, 0.6])
+    np.testing.assert_allclose(levels, [0, 0.25, 0.5, 0.5 + 9 ** (1 / 3) / 6, 1])
 
 
 def test_the_page_says_what_was_run_and_what_was_not(tmp_path: Path):
     place = study(tmp_path / "study", "classification")
     shutil.rmtree(place.out / "work")  # nothing but the records is read, as in a clone
     (place.out / "notes.md").write_text("Written by hand.\n")
+    (place.out / "abstract.md").write_text("The gist.\n")
     page = tmp_path / "docs" / "mnist.md"
     write_report(place, page)
     text = page.read_text()
@@ -194,22 +196,52 @@ def test_the_page_says_what_was_run_and_what_was_not(tmp_path: Path):
     assert "Minutes of one training, beside whatever else ran: gp_unet 10.0. All 1: 0.2 h." in text
     assert "Minutes of one evaluation, beside whatever else ran: gp_unet 0.6. All 1: 0.0 h." in text
     assert "18.1 h one after the other" in text  # 100 trainings of 600 s and 140 evaluations of 36 s
-    assert "Evaluations of which the version is recorded: 1 by weakspot 0.0.9." in text
+    assert "Evaluations whose version is recorded: 1 by weakspot 0.0.9." in text
     assert "steps 7" in text
     assert "patience" not in text
-    assert "Written by hand." in text
+    assert text.index("The gist.") < text.index("## Ours against the paper") < text.index("Written by hand.")
+    assert "“So far” means that runs are missing" in text
     assert "| GP-Unet, classification | 4 | 77.1 | 77.1 | 0 | 1 | 0 |" in text
     assert "| GP-Unet, regression | not run |" in text
     assert re.search(r"\| gated image threshold \| \*\*0\.0\*\* \|", text)
     assert re.search(r"\| gated image top_k \| 1\.0 \|", text)
     pictures = re.findall(r"!\[.*?\]\((.*?)\)", text)
-    numbers = ("4", "5", "C.16", "6", "C.15", "A.12", "B.13", "C.14")
+    numbers = ("4", "5", "6", "A.12", "B.13", "C.14", "C.15", "C.16")
     assert [Path(picture).stem + Path(picture).suffix for picture in pictures] == [f"figure_{n}.png" for n in numbers]
     for picture in pictures:
         with Image.open(page.parent / picture) as opened:
             assert opened.info["dpi"] == pytest.approx((300, 300), abs=0.1)
     summary = json.loads((place.out / "summary.json").read_text())
     assert summary["mnist_classification_fauc"]["values"] == {"4": {"gp_unet": {"value": 77.1, "ci95": [76.5, 77.6]}}}
+
+
+def test_the_page_of_a_whole_study_says_nothing_of_missing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    place = study(tmp_path / "study", "regression")
+    kinds = ("train", "evaluate")
+    contents = {kind: json.loads(next(place.units.glob(f"{kind}-*.json")).read_text())["result"] for kind in kinds}
+    contents["evaluate"]["maps"]["empty"] = 0.5
+    contents["evaluate"]["shown"]["none"] = {"high": 1.0, "predicted": 0.0, "targets": []}
+    for cell in (*(f"regression-{method}" for method in METHODS), "classification-gp_unet"):
+        for which in ("most", "none"):
+            shutil.copy(place.units / "image-4-most.png", place.units / f"evaluate-{cell}-4-seed0-{which}.png")
+    for unit in study_units(SETTINGS):
+        if (kind := unit.name.split("-")[0]) in contents:
+            record = {"kind": unit.kind, "key": key(unit), "weakspot": "1", "seconds": 1, "result": contents[kind]}
+            (place.units / f"{unit.name}.json").write_text(json.dumps(record))
+    monkeypatch.setattr(mnist_report, "figures", lambda *_: [])
+    page = tmp_path / "mnist.md"
+    write_report(place, page)
+    text = page.read_text() + (place.out / "tables.txt").read_text()
+    assert "140 of 140 cells. One training" in text
+    for missing in ("so far", "So far", "the others", "not run", "digits run", "rows run", "run in part", "same rows"):
+        assert missing not in text
+    assert "| GP-Unet max pool, regression | 0-9 | 97.8 |" in text
+    assert "- regression, digits 0-9, paper: GP-Unet 96.0 > GP-Unet no skip" in text
+    (place.units / "evaluate-regression-gp_unet_max_pool-7-seed0.json").unlink()
+    write_report(place, page)
+    assert "139 of 140 cells; the others say “not run”." in page.read_text()
+    assert "“So far” means" in page.read_text()
+    assert "rows run" in (place.out / "tables.txt").read_text()
 
 
 def test_the_best_score_of_candidates_is_bold(tmp_path: Path):

@@ -11,6 +11,7 @@ from matplotlib.colors import FuncNorm, Normalize, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Patch, Rectangle
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 _STYLE: Any = {
@@ -33,7 +34,7 @@ _WIDTH = 7.2  # inches: two columns of a journal
 # Okabe and Ito (2008), which colour-blind readers tell apart; lines also differ in their dashes.
 _LINES: tuple[tuple[str, Any], ...] = (
     ("#0072B2", "-"),
-    ("#000000", "-"),
+    ("#000000", (0, (2.5, 1.2))),
     ("#009E73", (0, (5, 1.5))),
     ("#D55E00", "-"),
     ("#CC79A7", (0, (1, 1))),
@@ -43,13 +44,11 @@ _LINES: tuple[tuple[str, Any], ...] = (
 # The paper's light blue and indigo, as in the colour-blind safe set of P. Tol.
 _ABSENT = "#777777"
 _RATER = "#117733"
-_PUBLISHED: Any = {  # beside the bar's middle, where its error bar is
-    "marker": "<",
-    "markersize": 3.2,
+_PUBLISHED: Any = {  # across its own bar, of which it is told apart by an edge
     "color": "#D55E00",
-    "markeredgecolor": "white",
-    "markeredgewidth": 0.3,
-    "linestyle": "none",
+    "linewidth": 1.4,
+    "solid_capstyle": "butt",
+    "path_effects": [withStroke(linewidth=2.4, foreground="white")],
 }
 _BARS = ("#88CCEE", "#332288", "#DDCC77")
 
@@ -72,7 +71,7 @@ def bars_figure(
     letters : method -> its letter on the axis
     methods : method -> its name, below the panels
     names : series -> its name in the legend
-    published : as ``panels``, the heights alone, drawn as arrowheads
+    published : as ``panels``, the heights alone, drawn as lines across the bars
     label : of the vertical axis
     """
     with rc_context(_STYLE):
@@ -94,7 +93,8 @@ def bars_figure(
                     else:
                         axis.plot(middle, 3, "x", color=_ABSENT, markersize=3.5, markeredgewidth=0.8)
                     if (theirs := published.get(title, {}).get(series, {}).get(method)) is not None:
-                        axis.plot(middle + 0.42 * width, theirs, zorder=5, **_PUBLISHED)
+                        ends = [middle - 0.45 * width, middle + 0.45 * width]
+                        axis.plot(ends, [theirs, theirs], zorder=3, **_PUBLISHED)
             axis.set(ylim=(0, 104), xticks=range(len(letters)), xticklabels=list(letters.values()))
             axis.set_yticks(range(0, 101, 25))
             axis.tick_params(axis="x", length=0)
@@ -210,7 +210,7 @@ class Tile:
     title : above it
     pixels : (height, width), None for one that was not run
     kind : "image" (grey, the targets marked), "map" (from zero to its own 99.95th percentile), "share" (from 0 to 1,
-        drawn by its square root), "difference" (of shares, drawn likewise) or "blank" (pixels None: an empty place)
+        drawn by its cube root), "difference" (of shares, drawn likewise) or "blank" (pixels None: an empty place)
     """
 
     title: str
@@ -244,9 +244,9 @@ def maps_figure(
     tiles = [tile for row in rows for tile in row]
     differences = [np.abs(tile.pixels).max() for tile in tiles if tile.kind == "difference" and tile.pixels is not None]
     scales: dict[str, Any] = {
-        "map": (Normalize(0, 1), "inferno", "attention, of the 99.95th percentile of each map"),
-        "share": (PowerNorm(0.5, 0, 1), "inferno", "attention, of the highest on the lower image"),
-        "difference": (_signed_root(max(differences, default=1.0)), "PuOr_r", "difference"),
+        "map": (Normalize(0, 1), "inferno", "attention (share of each map's 99.95th percentile)"),
+        "share": (PowerNorm(1 / 3, 0, 1), "inferno", "attention (share of the highest on the lower image)"),
+        "difference": (_signed_root(max(differences, default=1.0)), "PuOr_r", "difference of the shares"),
     }
     columns = len(rows[0])
     tall = _WIDTH / columns * height / width + 0.17  # inches
@@ -306,9 +306,5 @@ def _draw(
 
 
 def _signed_root(highest: float) -> FuncNorm:
-    """Return a scale from -highest to highest by the square root, as maps of kind "share" have it."""
-    return FuncNorm(
-        (lambda values: np.sign(values) * np.sqrt(np.abs(values)), lambda roots: np.sign(roots) * np.square(roots)),
-        -highest,
-        highest,
-    )
+    """Return a scale from -highest to highest by the cube root, as maps of kind "share" have it."""
+    return FuncNorm((np.cbrt, lambda roots: roots**3), -highest, highest)

@@ -50,22 +50,23 @@ def beside(
                     *(_cell(cells.get(method), decimals) for method in names),
                 )
             )
-    for label, whose, average in (
-        ("average", "ours", ours["average"]),
-        ("", "paper, same rows", same_rows),
-        ("", "paper, all rows", paper["average"]),
-    ):
+    whole = all(method in ours["values"].get(row, {}) for row in paper["values"] for method in names)
+    averages = [("average", "ours", ours["average"]), ("", "paper", paper["average"])]
+    if not whole:
+        averages[1:] = [("", "paper, same rows", same_rows), ("", "paper, all rows", paper["average"])]
+    for label, whose, average in averages:
         rows.append((label, _named(whose, ours_are), *(_average(average.get(method), decimals) for method in names)))
-    rows.append(("", "rows run", *(rows_run.get(method, "none") for method in names)))
+    if not whole:
+        rows.append(("", "rows run", *(rows_run.get(method, "none") for method in names)))
     tested = (
-        "5 %, from the intervals, as if of other images, in the paper's rows as well"
+        "5 %, from the intervals, as if of other images; in the paper's rows as well, whatever it prints in bold"
         if best is None
         else "5 %; the paper's from its intervals"
     )
-    note = (
-        "Bold: the best of a row among those run, where there are several, and those that are not significantly worse "
-        f"({tested}). Averages of columns with other rows are not to be compared."
-    )
+    among = "" if whole else " among those run, where there are several,"
+    note = f"Bold: the best of a row{among} and those that are not significantly worse ({tested})."
+    if not whole:
+        note += " Averages of columns with other rows are not to be compared."
     return Table(title, ("", "", *names.values()), tuple(rows), frozenset(bold), note)
 
 

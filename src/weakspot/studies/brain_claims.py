@@ -76,13 +76,6 @@ class Claim:
         return f"{'holds' if holds else 'does not hold'} ({evidence} {self.unit})"
 
 
-def in_words(verdict: Verdict) -> str:
-    """Return a verdict as "holds", "does not hold", "not decided" or what was not run, with its evidence."""
-    if verdict.holds is None and verdict.final and verdict.evidence:
-        return f"not decided ({verdict.evidence})"
-    return str(verdict)
-
-
 def _said(region: str) -> str:
     return region.replace("_", " ")
 

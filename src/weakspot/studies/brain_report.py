@@ -7,7 +7,7 @@ from typing import Any
 from weakspot.data.phantom.settings import REGIONS
 from weakspot.report.tables import Table
 from weakspot.studies import writing
-from weakspot.studies.brain_claims import CLAIMS, NAMES, in_words
+from weakspot.studies.brain_claims import CLAIMS, NAMES
 from weakspot.studies.brain_figures import PHANTOMS, figures, heading
 from weakspot.studies.brain_results import BrainResults, best_of, centred, read_results, study_of, tables
 from weakspot.studies.brain_settings import MAX_FP, BrainSettings
@@ -114,8 +114,8 @@ def _claims(results: BrainResults, paper: Mapping[str, Any]) -> str:
     rows: list[Sequence[str]] = [header, ["---"] * len(header)]
     moved = centred(results)
     for claim in CLAIMS:
-        ours = in_words(claim.judge(results))
-        back = "not measured" if claim.as_they_are else in_words(claim.judge(moved))
+        ours = str(claim.judge(results))
+        back = "not measured" if claim.as_they_are else str(claim.judge(moved))
         published = claim.judge_published(paper)
         rows.append((claim.section, claim.text, claim.figure, ours, "the same" if back == ours else back, published))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -1,36 +1,19 @@
 """The claims of sections 4.1 and 4.2, each held against figures: ours, and the paper's own."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from weakspot.data.digit_pools import SIDE
 from weakspot.studies.cells import mean
-from weakspot.studies.fauc import NAMES, Fauc, digits_of, mean_fauc, ranking, tied
+from weakspot.studies.fauc import NAMES, Fauc, digit_list, digits_of, mean_fauc, tied
+from weakspot.studies.figure_claims import FIGURE_4, FIGURE_5
 from weakspot.studies.mnist import DIGITS, METHODS, OBJECTIVES
-from weakspot.studies.readings import Shape, convergence, roughness, shape_on_targets
+from weakspot.studies.readings import convergence, roughness
 from weakspot.studies.results import Results
-from weakspot.studies.verdict import Verdict, judge_each, judge_mean
+from weakspot.studies.verdict import Claim, Verdict, judge_each, judge_mean
 
 Column = tuple[str, str]  # objective, method (of a training: architecture)
-Judge = Callable[[Fauc, Results], Verdict]
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One statement of the paper.
-
-    Attributes
-    ----------
-    section, text : where it is made, and what it says
-    judge : FAUC, and all results (empty for the paper) -> verdict
-    """
-
-    section: str
-    text: str
-    judge: Judge
 
 
 def _overall(fauc: Fauc, _: Results) -> Verdict:
@@ -83,8 +66,8 @@ def _ahead(text: str, first: Sequence[str], behind: Sequence[str] = ()) -> Claim
     return Claim("4.1", text, judge)
 
 
-def _order(text: str, objective: str, first: Sequence[str]) -> Claim:
-    """Claim an order by mean FAUC of the first methods; the others may change places."""
+def _places(text: str, objective: str, places: Mapping[str, Sequence[int]]) -> Claim:
+    """Claim for each of some methods the places, 1 the best, of which its mean FAUC has one; ties have several."""
 
     def judge(fauc: Fauc, _: Results) -> Verdict:
         digits = digits_of(fauc, *((objective, method) for method in METHODS))
@@ -92,11 +75,19 @@ def _order(text: str, objective: str, first: Sequence[str]) -> Claim:
             run = [NAMES[method] for method in METHODS if digits_of(fauc, (objective, method))]
             return Verdict(None, False, f"no digit with all methods; with some: {', '.join(run)}" if run else "")
         means = {method: mean_fauc(fauc, (objective, method), digits) for method in METHODS}
-        order = [*first, *(method for method in METHODS if method not in first)]
-        holds = all(means[one] > means[other] + 1e-9 for place, one in enumerate(first) for other in order[place + 1 :])
-        return judge_mean(holds, digits, ranking({NAMES[method]: means[method] for method in METHODS}))
+        taken = {method: _taken(means, method) for method in places}
+        said = (f"{NAMES[method]} {means[method]:.1f}, place {digit_list(taken[method])}" for method in places)
+        holds = all(set(taken[method]) <= set(allowed) for method, allowed in places.items())
+        return judge_mean(holds, digits, "; ".join(said))
 
     return Claim("4.1", text, judge)
+
+
+def _taken(means: Mapping[str, float], method: str) -> range:
+    """Return the places that a method may have: one, or where it is tied with others several."""
+    as_good = sum(tied(each, means[method]) for each in means.values())
+    better = sum(each > means[method] for each in means.values() if not tied(each, means[method]))
+    return range(better + 1, better + as_good + 1)
 
 
 def _other_order(fauc: Fauc, _: Results) -> Verdict:
@@ -107,7 +98,12 @@ def _other_order(fauc: Fauc, _: Results) -> Verdict:
         sorted(METHODS, key=lambda method: -mean_fauc(fauc, (objective, method), digits)) for objective in OBJECTIVES
     ]
     first = next((place for place, pair in enumerate(zip(*orders, strict=True)) if pair[0] != pair[1]), None)
-    evidence = "the same" if first is None else f"place {first + 1}: " + " and ".join(NAMES[o[first]] for o in orders)
+    evidence = "the same"
+    if first is not None:
+        ours = " and ".join(
+            f"{NAMES[o[first]]} under {objective}" for o, objective in zip(orders, OBJECTIVES, strict=True)
+        )
+        evidence = f"first apart at place {first + 1}: {ours}"
     return judge_mean(first is not None, digits, evidence)
 
 
@@ -127,9 +123,16 @@ def _pair(
         pairs = {digit: (fauc[*one, digit], fauc[*other, digit]) for digit in digits if digit in both}
         fitting = {digit: fits(digit, *pairs[digit]) if digit in pairs else None for digit in digits}
         ties = [digit for digit, (a, b) in pairs.items() if a[0] == b[0]] if fits is _above else []
-        return judge_each(fitting, ties, most=most)
+        values = {digit: _beside(*pair) for digit, pair in pairs.items()}
+        return judge_each(fitting, ties, most=most, values=values)
 
     return Claim(section, text, judge)
+
+
+def _beside(one: tuple[float, ...], other: tuple[float, ...]) -> str:
+    """Return two values in words, and whether their intervals overlap."""
+    overlap = ", intervals overlap" if one[1] <= other[2] and other[1] <= one[2] else ""
+    return f"{one[0]:.2f} against {other[0]:.2f}{overlap}"
 
 
 def _at_least(digit: int, one: tuple[float, ...], other: tuple[float, ...]) -> bool:
@@ -149,7 +152,7 @@ def _lower(
 ) -> Claim:
     """Claim that a number of the records is lower for one column than for each other, for all digits.
 
-    Equal numbers are against it, unless they are read so coarsely that they say nothing.
+    Equal numbers are against it, unless they are read so coarsely that they tell nothing.
     """
 
     def judge(_: Fauc, results: Results) -> Verdict:
@@ -158,12 +161,14 @@ def _lower(
             digit: [(first, other) for other in found if first is not None and other is not None]
             for digit, (first, *found) in read_off.items()
         }
+        told = {digit: [a < b for a, b in pairs if a != b or ties_against] for digit, pairs in run.items()}
         lower = {
-            digit: _all([a < b or (a == b and not ties_against) for a, b in run[digit]], len(others))
-            for digit in DIGITS
+            digit: _all(each, len(each) + len(others) - len(run[digit])) if each else None
+            for digit, each in told.items()
         }
         ties = [digit for digit in DIGITS if any(a == b for a, b in run[digit])]
-        verdict = judge_each(lower, ties, [digit for digit in DIGITS if lower[digit] is None and run[digit]])
+        partly = [digit for digit in DIGITS if lower[digit] is None and 0 < len(run[digit]) < len(others)]
+        verdict = judge_each(lower, ties, partly)
         whole = [found for found in read_off.values() if None not in found]
         if not whole:
             return verdict
@@ -194,56 +199,6 @@ def _in_logs(measure: Callable[[Mapping[str, Any]], float]) -> Read:
     return lambda results, *cell: mean(measure(each) for each in results.trainings.get(cell, []))
 
 
-def _of_shapes(text: str, judge_shapes: Callable[[dict[str, Shape]], Verdict]) -> Claim:
-    """Claim something of how the maps of Figure 4 lie on the targets."""
-
-    def judge(_: Fauc, results: Results) -> Verdict:
-        image, targets = results.images.get((4, "most")), results.targets(4, "most")
-        maps = {method: results.maps.get(("regression", method, 4, "most")) for method in METHODS}
-        run = {method: each for method, each in maps.items() if each is not None}
-        if image is None or not run:
-            return Verdict(None)
-        if len(run) < len(METHODS):
-            return Verdict(None, False, f"only {', '.join(NAMES[method] for method in run)}")
-        return judge_shapes({method: shape_on_targets(each, image, targets, SIDE) for method, each in run.items()})
-
-    return Claim("4.1", text, judge)
-
-
-_GRADIENT = ("grad", "guided_backprop")
-
-
-def _split(shapes: dict[str, Shape], name: str) -> tuple[list[float], list[float]]:
-    """Return a number of the shapes for CAM methods, and for gradient methods."""
-    values = {method: float(getattr(shape, name)) for method, shape in shapes.items()}
-    return [values[each] for each in values if each not in _GRADIENT], [values[each] for each in _GRADIENT]
-
-
-def _single_regions(shapes: dict[str, Shape]) -> Verdict:
-    (cam, gradient), (cam_area, gradient_area) = _split(shapes, "regions"), _split(shapes, "area")
-    return Verdict(
-        max(cam) < min(gradient) and min(cam_area) > max(gradient_area),
-        evidence=f"{min(cam):.1f} to {max(cam):.1f} regions above half of the height on {100 * min(cam_area):.1f} to "
-        f"{100 * max(cam_area):.1f} % of a cell, against {min(gradient):.1f} to {max(gradient):.1f} on "
-        f"{100 * min(gradient_area):.1f} to {100 * max(gradient_area):.1f} %",
-    )
-
-
-def _better_segments(shapes: dict[str, Shape]) -> Verdict:
-    cam, gradient = _split(shapes, "dice")
-    return Verdict(min(gradient) > max(cam), evidence=f"Dice {_range(gradient)} against {_range(cam)}")
-
-
-def _no_segments(shapes: dict[str, Shape]) -> Verdict:
-    dice = [shape.dice for shape in shapes.values()]
-    # From 0.7 on, segmentations are usually said to agree well.
-    return Verdict(max(dice) < 0.7, evidence=f"Dice {_range(dice)}")
-
-
-def _range(values: Sequence[float]) -> str:
-    return f"{min(values):.2f} to {max(values):.2f}"
-
-
 _UNETS = ("gp_unet", "gp_unet_no_residual")
 _GP_UNET, _NO_SKIP, _MAX_POOL = (("regression", name) for name in ("gp_unet", "gp_unet_no_skip", "gp_unet_max_pool"))
 _VARIANTS = (_NO_SKIP, _MAX_POOL)
@@ -253,39 +208,31 @@ CLAIMS = (
     _ahead("Regression GP-Unet no residual is the best, for all digits", ["gp_unet_no_residual"]),
     _ahead("Regression GP-Unet is the second best, for all digits", ["gp_unet"], ["gp_unet_no_residual"]),
     _ahead("Both GP-Unet regression methods are better than any other, for all digits", _UNETS),
-    _order(
-        "The order under regression: no residual, GP-Unet, Grad-CAM, Guided-backprop, then Grad and Gated Attention",
+    _places("Under regression Grad-CAM comes third", "regression", {"grad_cam": [3]}),
+    _places("Under regression Guided-backprop comes fourth", "regression", {"guided_backprop": [4]}),
+    _places(
+        "Under regression Grad and Gated Attention come last",
         "regression",
-        [*_UNETS[::-1], "grad_cam", "guided_backprop"],
+        {"grad": [5, 6], "gated_attention": [5, 6]},
     ),
-    _order(
+    _places(
         "The order under classification: Guided-backprop, Grad-CAM, no residual",
         "classification",
-        ["guided_backprop", "grad_cam", "gp_unet_no_residual"],
+        {"guided_backprop": [1], "grad_cam": [2], "gp_unet_no_residual": [3]},
     ),
     Claim("4.1", "The order under classification is another than under regression", _other_order),
     *(
         _lower(
             "4.1",
-            f"Grad's maps have many high values that Guided-backprop's have not, under {objective} (highest value "
-            "without a target, of a target's)",
+            f"Grad's highest values without a target are lower with Guided-backprop, under {objective} (mean of each "
+            "image's highest value, as a share of the mean height at targets; how many there are is not measured)",
             _in_maps("empty"),
             (objective, "guided_backprop"),
             [(objective, "grad")],
         )
         for objective in OBJECTIVES
     ),
-    _of_shapes(
-        "Gradient methods highlight several features of a digit, CAM methods one larger region (on the targets of "
-        "Figure 4)",
-        _single_regions,
-    ),
-    _of_shapes(
-        "Gradient methods are more suited to segment (Dice of map and digit at each method's best threshold, targets "
-        "of Figure 4)",
-        _better_segments,
-    ),
-    _of_shapes("No method's map segments the digits (Dice below 0.7, as above)", _no_segments),
+    *FIGURE_4,
     _lower(
         "4.1",
         "GP-Unet's map highlights all targets alike, more so under regression (spread of its heights)",
@@ -295,11 +242,12 @@ CLAIMS = (
     ),
     _lower(
         "4.1",
-        "Without a target GP-Unet's map is emptier under regression (highest value, of a target's)",
+        "Without a target GP-Unet's highest values are lower under regression (as above)",
         _in_maps("empty"),
         ("regression", "gp_unet"),
         [("classification", "gp_unet")],
     ),
+    FIGURE_5,
     *(
         _pair(
             "4.1",
@@ -340,7 +288,7 @@ CLAIMS = (
     _lower(
         "4.2",
         "They make the optimisation take longer to converge (steps until nine tenths of the fall of the validation "
-        "loss, which is read every 250 steps: equal numbers are not against it)",
+        "loss from its first reading; it is read so seldom that equal numbers tell nothing)",
         _in_logs(convergence),
         _GP_UNET,
         _VARIANTS,
@@ -348,7 +296,8 @@ CLAIMS = (
     ),
     _lower(
         "4.2",
-        "They make loss curves less smooth (rises of the validation loss, of its fall)",
+        "They make loss curves less smooth (all rises of the validation loss, as a share of its fall from its first "
+        "reading)",
         _in_logs(roughness),
         _GP_UNET,
         _VARIANTS,

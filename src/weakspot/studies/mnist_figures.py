@@ -14,20 +14,24 @@ from weakspot.report.study_figures import Bar, Tile, bars_figure, curves_figure,
 from weakspot.studies.cells import figure_of, mean
 from weakspot.studies.fauc import NAMES, published_fauc
 from weakspot.studies.mnist import COMPARED, DIGITS, METHODS, OBJECTIVES, VARIANTS, objective_of
+from weakspot.studies.mnist_summary import is_whole
 from weakspot.studies.mnist_units import CURVE_FP
 from weakspot.studies.results import Cell, Results
 
 
-def figures(results: Results, paper: Mapping[str, Any]) -> Iterator[tuple[str, str, Figure]]:
-    """Yield the name of each figure of the paper's MNIST study, a caption and the figure; it says what was not run.
+def figures(results: Results, paper: Mapping[str, Any]) -> list[tuple[str, str, Figure]]:
+    """Return the name of each figure of the paper's MNIST study, a caption and the figure, in the paper's order.
 
     Parameters
     ----------
     results : of `weakspot.studies.results.read_results`
     paper : the published tables
     """
-    yield from _maps(results)
-    yield from _bars(results, paper)
+    drawn = [*_maps(results), *_bars(results, paper), *_frocs(results)]
+    return sorted(drawn, key=lambda each: each[0])
+
+
+def _frocs(results: Results) -> Iterator[tuple[str, str, Figure]]:
     for number, group in (("A.12", "regression"), ("B.13", "classification"), ("C.14", "architecture")):
         panels = {f"Digit {digit}": _curves(results, group, digit) for digit in DIGITS}
         names = {method: NAMES[method] for method in COMPARED[group]}
@@ -64,7 +68,8 @@ def _bars(results: Results, paper: Mapping[str, Any]) -> Iterator[tuple[str, str
             bars, letters, names, {each: f"ours, {each}" for each in objectives}, lines, "FAUC 0-5 (%)"
         )
         error = "standard deviation" if deviation else "95 % interval"
-        caption = f"FAUC with its {error} over resampled test images; × where nothing was run"
+        crosses = "" if is_whole(results.evaluations) else "; × where nothing was run"
+        caption = f"FAUC with its {error} over resampled test images; orange, the published value{crosses}"
         yield f"figure_{number}", caption, figure
 
 
@@ -85,20 +90,20 @@ def _maps(results: Results) -> Iterator[tuple[str, str, Figure]]:
     image, *tiles = _row(results, 4, METHODS)
     rows = [[image, *tiles[:3]], [Tile("", None, "blank"), *tiles[3:]]]
     caption = (
-        "Attention maps for digit 4 under regression, on the test image with the most; targets are framed. Each map "
-        "has its own scale, from zero to its 99.95th percentile"
+        "Attention maps for digit 4 under regression, on the test image with the most targets, which are framed. Each "
+        "map has its own scale, from zero to its 99.95th percentile"
     )
     yield "figure_4", caption, maps_figure(rows, [marked, marked], shape, SIDE)
     caption = (
-        "GP-Unet's maps for digit 4, on a test image without it (above) and one with the most (below), each divided by "
-        "the highest value of its network on the lower image and drawn by its square root; difference: regression "
-        "minus classification"
+        "GP-Unet's maps for digit 4, on a test image without targets (above) and the one with the most (below), each "
+        "divided by the highest value of its network on the lower image and drawn by its cube root"
     )
     rows = [_objectives(results, which) for which in ("none", "most")]
     yield "figure_5", caption, maps_figure(rows, [nothing, marked], shape, SIDE)
     caption = (
         "Attention maps of GP-Unet and its variants for digits 1 and 4 under regression, on the test image with the "
-        "most. Each map has its own scale, from zero to its 99.95th percentile"
+        "most targets. Each map has its own scale, from zero to its 99.95th percentile. Max pooling trains the highest "
+        "place of an image alone; elsewhere its map need only be lower"
     )
     rows = [_row(results, digit, ("gp_unet", *VARIANTS)) for digit in (1, 4)]
     yield "figure_C.16", caption, maps_figure(rows, [results.targets(1, "most"), marked], shape, SIDE)
@@ -119,7 +124,7 @@ def _objectives(results: Results, which: str) -> list[Tile]:
             shares.append(None)
             continue
         share = attention / (float(lower.max()) or 1.0)
-        # Kept to 8 bits: the lowest step, alone, would look like a plateau of 6 % under the root.
+        # Kept to 8 bits: the lowest step, alone, would look like a plateau under the root.
         shares.append(np.where(share < 2 / 255, 0, share))
     first, second = shares
     difference = None if first is None or second is None else second - first
@@ -127,5 +132,5 @@ def _objectives(results: Results, which: str) -> list[Tile]:
         Tile("image", results.images.get((4, which)), "image"),
         Tile("classification", first, "share"),
         Tile("regression", second, "share"),
-        Tile("difference", difference, "difference"),
+        Tile("regression − classification", difference, "difference"),
     ]

@@ -1,7 +1,7 @@
 """What of the MNIST study was run, in what time, and where it stands beside the paper, in words and numbers."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,16 +21,23 @@ def what_was_run(place: Place, results: Results) -> str:
     trainings = [each for seeds in results.trainings.values() for each in seeds]
     versions = Counter(each["weakspot"] for seeds in results.evaluations.values() for each in seeds if each["weakspot"])
     evaluated = ", ".join(f"{number} by weakspot {version}" for version, number in sorted(versions.items()))
+    others = "" if is_whole(results.evaluations) else "; the others say “not run”"
     lines = [
-        f"{len(results.evaluations)} of {len(CELLS)} cells; the others say “not run”. {_seeds(results.evaluations)}",
-        f"Images to train / validate / test: {sizes}, made of {settings['digits']}; the same images under all seeds.",
-        f"Recipe: {recipe}.",
+        f"{len(results.evaluations)} of {len(CELLS)} cells{others}. {_seeds(results.evaluations)}",
+        f"Images to train / validate / test: {sizes}, made of {settings['digits']} (how many, and a hash of them); the "
+        "same images under all seeds.",
+        f"Recipe, in the terms of `weakspot.training.recipes.Recipe`: {recipe}.",
         *(f"{number} trainings on {machine}." for machine, number in machines_of(trainings).items()),
-        *([f"Evaluations of which the version is recorded: {evaluated}."] if evaluated else []),
+        *([f"Evaluations whose version is recorded: {evaluated}."] if evaluated else []),
         *_times(results),
         *left_out(results.left_out),
     ]
     return "\n".join(f"- {line}" for line in lines)
+
+
+def is_whole(cells: Collection[Cell]) -> bool:
+    """Say whether all cells of the study are there."""
+    return set(CELLS) <= set(cells)
 
 
 def machines_of(trainings: Iterable[Mapping[str, Any]]) -> Counter[str]:
@@ -102,26 +109,37 @@ def standing(ours: Fauc, theirs: Fauc) -> list[str]:
             means = (f"{mean_fauc(each, column, digits):.1f}" for each in (ours, theirs))
             counted = (above, len(digits) - above - below, below)
             rows.append((name, digit_list(digits), *means, *map(str, counted)))
-    header = ("FAUC (%)", "digits", "ours", "paper, same digits", "above", "alike", "below")
-    title = "Mean over the digits run; for how many of them our interval is above the paper's, or meets it"
-    note = "Compare within a row: rows of other digits are not to be compared."
-    rankings = [f"- {line}" for objective in OBJECTIVES for line in _rankings(ours, theirs, objective)]
+    whole = is_whole(ours)
+    header = ("FAUC (%)", "digits", "ours", "paper" if whole else "paper, same digits", "above", "overlapping", "below")
+    title = (
+        f"Mean over the digits{'' if whole else ' run'}, and the number of digits where our 95 % interval lies above "
+        "the paper's, overlaps it, or lies below it"
+    )
+    note = (
+        "Intervals are over resampled test images, the paper's as well. They tell nothing of how far another training "
+        "would move a cell."
+    )
+    if not whole:
+        note += " Compare within a row: rows of other digits are not to be compared."
+    compared = [(objective, tuple(METHODS)) for objective in OBJECTIVES] + [("regression", ("gp_unet", *VARIANTS))]
+    rankings = [f"- {line}" for columns in compared for line in _rankings(ours, theirs, *columns)]
+    over = "" if whole else ", each over the digits that all methods in it were run on"
     return [
         Table(title, header, tuple(rows), note=note).markdown(),
-        "Ranking by mean FAUC, each over the digits that all methods in it were run on:",
+        f"Ranking by mean FAUC{over}:",
         "\n".join(rankings or ["- not run"]),
     ]
 
 
-def _rankings(ours: Fauc, theirs: Fauc, objective: str) -> Iterator[str]:
-    """Rank all methods over the digits that they have in common, then those left without the ones run on the fewest."""
-    left = {method: digits for method in METHODS if (digits := digits_of(ours, (objective, method)))}
+def _rankings(ours: Fauc, theirs: Fauc, objective: str, methods: Sequence[str]) -> Iterator[str]:
+    """Rank methods over the digits that they have in common, then those left without the ones run on the fewest."""
+    left = {method: digits for method in methods if (digits := digits_of(ours, (objective, method)))}
     ranked = 0
     while len(left) > 1:
         digits = digits_of(ours, *((objective, method) for method in left))
         if len(digits) > ranked:
             ranked = len(digits)
-            missing = [NAMES[method] for method in METHODS if method not in left]
+            missing = [NAMES[method] for method in methods if method not in left]
             without = f", without {', '.join(missing)}" if missing else ""
             for whose, fauc in (("ours", ours), ("paper", theirs)):
                 means = {NAMES[method]: mean_fauc(fauc, (objective, method), digits) for method in left}

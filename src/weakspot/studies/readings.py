@@ -84,8 +84,7 @@ def shape_on_targets(attention: NDArray[Any], image: NDArray[Any], targets: NDAr
     attention, image : (height, width); negative attention counts as zero, an object is brighter than half of 255
     targets : (n, 2) centres of the cells, whose sides have so many voxels
     """
-    corners = np.rint(targets - (side - 1) / 2).astype(int)
-    boxes = [np.s_[y : y + side, x : x + side] for y, x in corners]
+    boxes = _boxes(targets, side)
     cells = np.stack([np.maximum(attention[box], 0) for box in boxes])
     shares = cells / np.maximum(cells.max((1, 2), keepdims=True), np.finfo(float).tiny)
     objects = np.stack([image[box] > 127 for box in boxes])
@@ -97,6 +96,26 @@ def shape_on_targets(attention: NDArray[Any], image: NDArray[Any], targets: NDAr
 
     regions = [label(each, np.ones((3, 3)))[1] for each in high]
     return Shape(float(np.mean(regions)), float(high.mean()), max(map(dice, np.linspace(0.05, 0.95, 19))))
+
+
+def regions_above(
+    attention: NDArray[Any], targets: NDArray[np.float64], side: int, levels: Sequence[float]
+) -> list[int]:
+    """Count the connected regions of a map (height, width) at or above each level outside of targets; diagonals count.
+
+    Parameters
+    ----------
+    targets : (n, 2) centres of cells, whose sides have so many voxels
+    """
+    outside = np.ones(attention.shape, bool)
+    for box in _boxes(targets, side):
+        outside[box] = False
+    return [int(label(outside & (attention >= level), np.ones((3, 3)))[1]) for level in levels]
+
+
+def _boxes(targets: NDArray[np.float64], side: int) -> list[tuple[slice, slice]]:
+    corners = np.rint(targets - (side - 1) / 2).astype(int)
+    return [np.s_[y : y + side, x : x + side] for y, x in corners]
 
 
 def convergence(training: Mapping[str, Any]) -> float:

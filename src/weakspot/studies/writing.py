@@ -44,7 +44,7 @@ def write_report(place: Place, page: Path | None, results: Any, report: Callable
     """Write ``summary.json``, ``tables.md``, ``.txt`` and ``.tex``, ``figures`` and the page, and return what is where.
 
     Nothing but the records is read, those of other settings left out; weights are not needed. What stands in
-    ``notes.md`` beside the records, written by hand, goes into the page as it is.
+    ``abstract.md`` and ``notes.md`` beside the records, written by hand, goes into the page as it is.
 
     Parameters
     ----------
@@ -134,8 +134,7 @@ def write_figures(place: Place, figures: Iterable[tuple[str, str, Figure]], besi
     shown = []
     for name, caption, figure in figures:
         path = save(figure, folder / name, _DPI)[-1]
-        if not any(axis.images for axis in figure.axes):
-            _shrink(path)
+        _shrink(path)
         title = f"Figure {name.removeprefix('figure_')}"
         shown.append(f"![{title}]({os.path.relpath(path, beside)})\n\n**{title}.** {caption}.")
     return shown
@@ -147,14 +146,15 @@ def write_page(page: Path, parts: Iterable[str]) -> None:
     write_text(page, "\n\n".join(part.strip() for part in parts) + "\n")
 
 
-def notes_of(place: Place) -> list[str]:
-    """Return what someone wrote by hand into ``notes.md`` beside the records, if anyone did."""
-    notes = place.out / "notes.md"
+def notes_of(place: Place, name: str = "notes.md") -> list[str]:
+    """Return what someone wrote by hand into a file beside the records, if anyone did."""
+    notes = place.out / name
     return [notes.read_text(encoding="utf-8")] if notes.exists() else []
 
 
 def _shrink(path: Path) -> None:
-    """Store a picture of lines with 256 colours, which it has hardly more of: pictures are kept with the results."""
+    """Store a picture with 256 colours, each within a few steps of 255: pictures are kept with the results."""
     with Image.open(path) as picture:
-        fewer, dpi = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE), picture.info["dpi"]
+        fewer = picture.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        dpi = picture.info["dpi"]
     write_atomically(path, lambda temporary: fewer.save(temporary, format="png", optimize=True, dpi=dpi))
