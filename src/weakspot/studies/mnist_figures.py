@@ -32,11 +32,15 @@ def figures(results: Results, paper: Mapping[str, Any]) -> list[tuple[str, str, 
 
 
 def _frocs(results: Results) -> Iterator[tuple[str, str, Figure]]:
-    for number, group in (("A.12", "regression"), ("B.13", "classification"), ("C.14", "architecture")):
+    for number, group, what in (
+        ("A.12", "regression", "regression"),
+        ("B.13", "classification", "classification"),
+        ("C.14", "architecture", "GP-Unet and its variants under regression"),
+    ):
         panels = {f"Digit {digit}": _curves(results, group, digit) for digit in DIGITS}
         names = {method: NAMES[method] for method in COMPARED[group]}
         caption = (
-            f"FROC curves, {group}; a hit is a detection inside the cell of a target, sensitivity is the mean over "
+            f"FROC curves, {what}; a hit is a detection inside the cell of a target, sensitivity is the mean over "
             "images with a target"
         )
         yield f"figure_{number}", caption, curves_figure(panels, CURVE_FP, names)
