@@ -44,7 +44,7 @@ def write_report(place: Place, page: Path | None, results: Any, report: Callable
     """Write ``summary.json``, ``tables.md``, ``.txt`` and ``.tex``, ``figures`` and the page, and return what is where.
 
     Nothing but the records is read, those of other settings left out; weights are not needed. What stands in
-    ``abstract.md`` and ``notes.md`` beside the records, written by hand, go into the page as they are.
+    ``abstract.md`` and ``notes.md`` beside the records, written by hand, goes into the page as it is.
 
     Parameters
     ----------
