@@ -41,7 +41,6 @@ _LINES: tuple[tuple[str, Any], ...] = (
     ("#E69F00", (0, (4, 1, 1, 1))),
     ("#56B4E9", "-"),
 )
-# The paper's light blue and indigo, as in the colour-blind safe set of P. Tol.
 _ABSENT = "#777777"
 _RATER = "#117733"
 _PUBLISHED: Any = {  # across its own bar, of which it is told apart by an edge
@@ -50,6 +49,7 @@ _PUBLISHED: Any = {  # across its own bar, of which it is told apart by an edge
     "solid_capstyle": "butt",
     "path_effects": [withStroke(linewidth=2.4, foreground="white")],
 }
+# The paper's light blue and indigo, as in the colour-blind safe set of P. Tol.
 _BARS = ("#88CCEE", "#332288", "#DDCC77")
 
 Bar = tuple[float, tuple[float, float]]  # height, and lower and upper end of its error bar

@@ -63,9 +63,9 @@ def _range(values: Sequence[float]) -> str:
 def _fewer_regions(
     text: str, one: tuple[str, str], other: tuple[str, str], which: str, shares: Sequence[float], names: Sequence[str]
 ) -> Claim:
-    """Claim that outside of targets one map of digit 4 has fewer high regions than another, and more at no height.
+    """Claim that outside of targets one map of digit 4 has fewer high regions than another, at each of some heights.
 
-    Where it has fewer at some heights and more at others, that is not decided.
+    It does not hold where it has more at each, and is not decided otherwise.
 
     Parameters
     ----------
@@ -84,12 +84,12 @@ def _fewer_regions(
                 counts.append(regions_above(shown, results.targets(4, which), SIDE, levels))
         if len(counts) < 2:
             return Verdict(None)
-        less, more = (any((a - b) * sign > 0 for a, b in zip(*counts, strict=True)) for sign in (-1, 1))
+        less, more = (all((a - b) * sign > 0 for a, b in zip(*counts, strict=True)) for sign in (-1, 1))
         said = " against ".join(
             f"{', '.join(map(str, each))} with {name}" for each, name in zip(counts, names, strict=True)
         )
         heights = ", ".join(f"{100 * share:.0f}" for share in shares)
-        return Verdict(None if less == more else less, evidence=f"at {heights} %: {said}")
+        return Verdict(True if less else False if more else None, evidence=f"at {heights} %: {said}")
 
     return Claim("4.1", text, judge)
 
