@@ -134,7 +134,8 @@ def write_figures(place: Place, figures: Iterable[tuple[str, str, Figure]], besi
     shown = []
     for name, caption, figure in figures:
         path = save(figure, folder / name, _DPI)[-1]
-        _shrink(path)
+        if not any(axis.images for axis in figure.axes):
+            _shrink(path)
         title = f"Figure {name.removeprefix('figure_')}"
         shown.append(f"![{title}]({os.path.relpath(path, beside)})\n\n**{title}.** {caption}.")
     return shown
@@ -153,8 +154,7 @@ def notes_of(place: Place, name: str = "notes.md") -> list[str]:
 
 
 def _shrink(path: Path) -> None:
-    """Store a picture with 256 colours, each within a few steps of 255: pictures are kept with the results."""
+    """Store a picture of lines with 256 colours, which it has hardly more of: pictures are kept with the results."""
     with Image.open(path) as picture:
-        fewer = picture.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-        dpi = picture.info["dpi"]
+        fewer, dpi = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE), picture.info["dpi"]
     write_atomically(path, lambda temporary: fewer.save(temporary, format="png", optimize=True, dpi=dpi))
