@@ -7,7 +7,7 @@ PIP := $(BIN)/pip --disable-pip-version-check install -q -c constraints.txt
 
 help:
 	@echo "make setup     .venv with the command weakspot (.venv/bin/weakspot)"
-	@echo "make demo      train on digit grids, from counts alone, and show what it found (about 6 minutes)"
+	@echo "make demo      train on digit grids, from counts alone, and show what it found (6 to 11 minutes)"
 	@echo "make test      the tests        make test-slow  those that take minutes"
 	@echo "make lint      ruff and mypy    make bench      speed and memory, as in benchmarks/README.md"
 
