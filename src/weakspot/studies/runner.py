@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from distributed import Client
 
 _LOOK_EVERY = 0.5  # seconds
-_DEATHS = 3  # of workers, one after the other while they run a unit, before the unit counts as failed
+_DASK = {
+    # Deaths of workers, one after the other while they run a unit, before the unit counts as failed.
+    "distributed.scheduler.allowed-failures": 3,
+    # Dask looks every 10 ms at what a worker runs, and every 20 ms whether its loops are late: 6 % of two cores.
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+}
 
 Look = Callable[[list[Outcome]], None]
 
@@ -156,7 +162,7 @@ def cluster(workers: int, scheduler: str | None = None, scheduler_file: Path | N
             yield client
         return
     with (
-        dask.config.set({"distributed.scheduler.allowed-failures": _DEATHS}),
+        dask.config.set(_DASK),
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
