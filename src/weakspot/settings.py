@@ -1,6 +1,7 @@
 """Frozen settings objects to JSON-ready dicts and back; a key that is not known is an error."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -64,12 +65,12 @@ def json_ready(value: Any) -> Any:
     >>> json_ready({"fauc": float("nan"), "curve": np.array([0.0, np.inf])})
     {'fauc': None, 'curve': [0.0, None]}
     """
+    if type(value) is float:  # first, for curves have a million
+        return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return {key: json_ready(each) for key, each in value.items()}
     if isinstance(value, np.ndarray):
         return json_ready(value.tolist())
     if isinstance(value, list | tuple):
         return [json_ready(each) for each in value]
-    if isinstance(value, np.generic):
-        return json_ready(value.item())
-    return None if isinstance(value, float) and not np.isfinite(value) else value
+    return json_ready(value.item()) if isinstance(value, np.generic) else value

@@ -29,7 +29,9 @@ def demo(
     recipe: Annotated[str, typer.Option(help="fast or paper.")] = "fast",
     steps: Annotated[int | None, typer.Option(min=1, help="Length of the training, instead of the recipe's.")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores unless given.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads; OMP_NUM_THREADS or all cores unless given.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
 ) -> None:
     """Train on grids of digits, from how often one digit occurs alone, and show where it was found."""

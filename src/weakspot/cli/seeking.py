@@ -49,9 +49,9 @@ class SeekOptions:
         float | None,
         typer.Option(min=0.001, help="Memory for one image under --tile auto; what is available unless given."),
     ] = None
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads, of each worker; all cores unless given.")] = (
-        None
-    )
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads, of each worker; OMP_NUM_THREADS or all cores unless given.")
+    ] = None
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto"
 
     def __post_init__(self) -> None:

@@ -76,7 +76,9 @@ def train(
     volume: Annotated[int | None, typer.Option(min=0, help="Which volume of 4D scans, from 0.")] = None,
     nonfinite: Annotated[Nonfinite, typer.Option(help="NaN and infinite voxels of scans.")] = Nonfinite.reject,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same machine, same network.")] = 0,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores unless given.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads; OMP_NUM_THREADS or all cores unless given.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16 (mixed).")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was cut off.")] = False,
@@ -102,7 +104,8 @@ def train(
     from weakspot.training.run import train as train_run
     from weakspot.training.settings import Examples, FitSettings
 
-    use_cpu(threads or max(1, cores() // processes.on_this_machine()))
+    together = processes.on_this_machine()  # torchrun asks for one thread each where nobody asked
+    use_cpu(threads or (None if together == 1 else max(1, cores() // together)))
     chosen = choose_device(device)
     # What can be refused at once is, before any image is read.
     check_name(network)

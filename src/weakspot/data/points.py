@@ -158,18 +158,17 @@ def write_points(path: str | Path, points: Mapping[str, Points], dims: int) -> N
         if any(having) or part == "coordinates":
             parts[part] = columns
     rows = (
-        [
-            identifier,
-            *(
-                "" if part == "world_mm" and np.isnan(value) else repr(float(value))
-                for part in parts
-                for value in np.atleast_1d(getattr(each, part)[place])
-            ),
-        ]
+        [identifier, *row]
         for identifier, each in points.items()
-        for place in range(len(each))
+        for row in zip(*(cells for part in parts for cells in _cells(each, part)), strict=True)
     )
     write_table(path, ["id", *(column for columns in parts.values() for column in columns)], rows)
+
+
+def _cells(points: Points, part: str) -> list[list[str]]:
+    """Return the columns of a part, their numbers as text; a point without a place in the world has empty cells."""
+    columns = np.atleast_2d(np.asarray(getattr(points, part), np.float64).T).tolist()
+    return [["" if part == "world_mm" and math.isnan(value) else repr(value) for value in column] for column in columns]
 
 
 def points_of(points: Mapping[str, Points], ids: Sequence[str], dims: int) -> tuple[Points, ...]:

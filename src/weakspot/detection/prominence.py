@@ -33,22 +33,23 @@ def prominences(positive: NDArray[Any], summits: NDArray[Any], peaks: NDArray[np
     number = int(summits.max())
     heights, top = np.zeros(number + 1), summits > 0
     heights[summits[top]] = positive[top]
-    found = heights.copy()
-    highest = np.arange(number + 1)  # way to the highest summit of what has been joined
+    order = np.argsort(-heights, kind="stable")
+    rank = np.argsort(order)  # 0 is the highest
+    found = heights[order].tolist()
+    highest = list(range(number + 1))  # way to the highest summit of what has been joined, by rank
 
     def joined(summit: int) -> int:
         while highest[summit] != summit:
             highest[summit] = summit = highest[highest[summit]]
         return summit
 
-    for one, other, saddle in zip(
-        *(each.tolist() for each in _saddles(positive, ascend(positive, summits))), strict=True
-    ):
-        lower, higher = sorted((joined(one), joined(other)), key=lambda summit: (heights[summit], -summit))
+    one, other, saddles = _saddles(positive, ascend(positive, summits))
+    for a, b, saddle in zip(rank[one].tolist(), rank[other].tolist(), saddles.tolist(), strict=True):
+        higher, lower = sorted((joined(a), joined(b)))
         if lower != higher:
             found[lower] -= saddle
             highest[lower] = higher
-    return np.asarray(found[summits[tuple(peaks.T)]])
+    return np.asarray(np.array(found)[rank[summits[tuple(peaks.T)]]])
 
 
 def _saddles(
