@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 _LOOK_EVERY = 0.5  # seconds
 _DASK = {
-    # Deaths of workers, one after the other while they run a unit, before the unit counts as failed.
+    # Deaths of workers that a unit is run again after; the next one, and it has failed.
     "distributed.scheduler.allowed-failures": 3,
-    # Dask looks every 10 ms at what a worker runs, and every 20 ms whether its loops are late: 6 % of two cores.
+    # Dask looks every 10 ms at what a worker runs, and every 20 ms whether its loops are late: 5 % of two cores.
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "1s",
 }
