@@ -19,7 +19,7 @@ _LOOK_EVERY = 0.5  # seconds
 _DASK = {
     # Deaths of workers that a unit is run again after; the next one, and it has failed.
     "distributed.scheduler.allowed-failures": 3,
-    # Dask looks every 10 ms at what a worker runs, and every 20 ms whether its loops are late: 5 % of two cores, and more.
+    # Dask looks every 10 ms at what a worker runs, and every 20 ms whether its loops are late: 5 % of two cores.
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "1s",
 }
